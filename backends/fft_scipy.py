@@ -1,0 +1,204 @@
+"""Convolution by the Fourier transform: spectra of tiles times conjugate spectra of kernels, summed over channels.
+
+Overlap-save: the input is cut into overlapping tiles of transform length L, each of which yields L - extent + 1 valid
+outputs per axis; a small image is one tile. Kernel spectra are made in `prepare`. Strides compute the dense output and
+keep what is asked for.
+
+Sources: Stockham (1966) and Oppenheim & Schafer, overlap-save; Mathieu, Henaff & LeCun (2014), products over channels.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+from numpy.lib.stride_tricks import as_strided
+
+from backends import threads
+from backends.geometry import kernel_extent
+from backends.lowering import pad_spatial
+from backends.problem import ConvProblem
+from backends.protocol import HOST, Algorithm, Array, ConvCall, dtype_reason
+
+# Rates that rank tile lengths, single thread, float32: pocketfft runs at about 10 GFLOP/s by the 2.5 L log2 L count,
+# batched complex GEMM at about 60 and main memory at about 10 GB/s on AVX-512 machines. Only their ratios matter.
+_FFT_FLOP_PER_S = 10e9
+_GEMM_FLOP_PER_S = 60e9
+_BYTES_PER_S = 10e9
+_TILE_LENGTHS = (16, 32, 64, 128, 256, 512, 1024)
+# Up to this many input channels a group, multiplying spectra as they lie beats transposing them for a matrix product.
+_FEW_CHANNELS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class TilePlan:
+    """How the dense (stride 1) output is cut: transform length, valid outputs per tile and tiles, per axis."""
+
+    length: tuple[int, ...]
+    step: tuple[int, ...]
+    tiles: tuple[int, ...]
+
+    @property
+    def spectrum(self) -> tuple[int, ...]:
+        """Shape of a real transform's output: the last axis holds length // 2 + 1 frequencies."""
+        return (*self.length[:-1], self.length[-1] // 2 + 1)
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """Input positions that all tiles read, per axis."""
+        return tuple(
+            (n - 1) * step + length for n, step, length in zip(self.tiles, self.step, self.length, strict=True)
+        )
+
+
+class FftBackend:
+    """scipy.fft with real transforms of fast lengths."""
+
+    name = "fft"
+    algorithm = Algorithm.FFT
+    device = HOST
+
+    def why_unsupported(self, problem: ConvProblem) -> str | None:
+        """None for float32 and float64."""
+        return dtype_reason(problem)
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        """Choose the tiles and transform the kernels."""
+        threads.apply_to_blas()
+        workers = threads.requested() or 1
+        plan = plan_tiles(problem)
+        axes = tuple(range(-problem.ndim, 0))
+        kernels = _kernel_spectra(problem, weight, plan, workers)
+        multiply = _multiply_few if problem.C_in // problem.groups <= _FEW_CHANNELS else _multiply_many
+
+        def call(x: Array) -> Array:
+            tiles = _cut(pad_spatial(x, problem), problem, plan)
+            spectra = scipy.fft.rfftn(tiles, s=plan.length, axes=axes, workers=workers)
+            products = multiply(spectra, kernels, problem, plan)
+            dense = scipy.fft.irfftn(products, s=plan.length, axes=axes, workers=workers, overwrite_x=True)
+            y = _join(dense, problem, plan)
+            if bias is not None:
+                y += bias.reshape(-1, *(1,) * problem.ndim)
+            return y
+
+        return call
+
+
+def plan_tiles(problem: ConvProblem) -> TilePlan:
+    """The cheapest of the tile lengths by predicted time of transforms, products and kernel-spectrum traffic."""
+    return min(_candidate_plans(problem), key=lambda plan: predicted_seconds(problem, plan))
+
+
+def predicted_seconds(problem: ConvProblem, plan: TilePlan) -> float:
+    """Single-thread seconds of one call by the rates above; good for ranking plans only."""
+    points = math.prod(plan.length)
+    frequencies = math.prod(plan.spectrum)
+    tiles = problem.N * math.prod(plan.tiles)
+    transforms = tiles * (problem.C_in + problem.C_out) * 2.5 * points * math.log2(max(2, points))
+    pairs = problem.C_out * problem.C_in // problem.groups
+    products = tiles * pairs * frequencies * 8
+    kernel_bytes = pairs * frequencies * 2 * problem.itemsize
+    return transforms / _FFT_FLOP_PER_S + products / _GEMM_FLOP_PER_S + kernel_bytes / _BYTES_PER_S
+
+
+def _candidate_plans(problem: ConvProblem) -> Iterator[TilePlan]:
+    extents = [kernel_extent(k, d) for k, d in zip(problem.kernel, problem.dilation, strict=True)]
+    dense_out = _dense_out(problem)
+    whole = [out + extent - 1 for out, extent in zip(dense_out, extents, strict=True)]
+    for target in (*_TILE_LENGTHS, max(whole)):
+        length = tuple(
+            scipy.fft.next_fast_len(min(size, max(target, 2 * extent)), real=True)
+            for size, extent in zip(whole, extents, strict=True)
+        )
+        step = tuple(
+            min(out, n - extent + 1) for out, n, extent in zip(dense_out, length, extents, strict=True)
+        )
+        tiles = tuple(math.ceil(out / s) for out, s in zip(dense_out, step, strict=True))
+        yield TilePlan(length=length, step=step, tiles=tiles)
+
+
+def _dense_out(problem: ConvProblem) -> tuple[int, ...]:
+    return tuple((out - 1) * stride + 1 for out, stride in zip(problem.out, problem.stride, strict=True))
+
+
+def _kernel_spectra(problem: ConvProblem, weight: Array, plan: TilePlan, workers: int) -> Array:
+    """Conjugate spectra of the dilated kernels.
+
+    Returns:
+        Few channels: (groups, C_out // groups, C_in // groups, frequencies). Many: (frequencies, groups,
+        C_out // groups, C_in // groups), one contiguous matrix per frequency and group.
+    """
+    dilated = np.zeros((*weight.shape[:2], *plan.length), weight.dtype)
+    dilated[(..., *(slice(0, kernel_extent(k, d), d) for k, d in zip(problem.kernel, problem.dilation, strict=True)))] = weight
+    spectra = scipy.fft.rfftn(dilated, axes=tuple(range(-problem.ndim, 0)), workers=workers).conj()
+    channels_in = problem.C_in // problem.groups
+    spectra = spectra.reshape(problem.groups, -1, channels_in, math.prod(plan.spectrum))
+    if channels_in <= _FEW_CHANNELS:
+        return spectra
+    return np.ascontiguousarray(np.moveaxis(spectra, -1, 0))
+
+
+def _cut(padded: Array, problem: ConvProblem, plan: TilePlan) -> Array:
+    """Overlapping tiles as a view where the input reaches far enough, else of a zero-extended copy.
+
+    Returns:
+        Shape (N, C_in, prod(tiles), *length).
+    """
+    if math.prod(plan.tiles) == 1:
+        # rfftn crops what no output reads and extends with zeros by itself.
+        return padded[:, :, None]
+    missing = [max(0, reach - size) for reach, size in zip(plan.reach, padded.shape[2:], strict=True)]
+    if any(missing):
+        padded = np.pad(padded, [(0, 0), (0, 0), *((0, extra) for extra in missing)])
+    spatial_strides = padded.strides[2:]
+    view = as_strided(
+        padded,
+        shape=(*padded.shape[:2], *plan.tiles, *plan.length),
+        strides=(
+            *padded.strides[:2],
+            *(step * stride for step, stride in zip(plan.step, spatial_strides, strict=True)),
+            *spatial_strides,
+        ),
+        writeable=False,
+    )
+    return view.reshape(*padded.shape[:2], math.prod(plan.tiles), *plan.length)
+
+
+def _multiply_few(spectra: Array, kernels: Array, problem: ConvProblem, plan: TilePlan) -> Array:
+    """Products summed over few channels, with spectra as they lie: shape (N, C_out, tiles, *spectrum)."""
+    tiles, frequencies = spectra.shape[2], kernels.shape[-1]
+    x = spectra.reshape(problem.N, problem.groups, 1, kernels.shape[2], tiles, frequencies)
+    w = kernels[None, :, :, :, None]
+    y = x[:, :, :, 0] * w[:, :, :, 0]
+    for c in range(1, kernels.shape[2]):
+        y += x[:, :, :, c] * w[:, :, :, c]
+    return y.reshape(problem.N, problem.C_out, tiles, *plan.spectrum)
+
+
+def _multiply_many(spectra: Array, kernels: Array, problem: ConvProblem, plan: TilePlan) -> Array:
+    """Products summed over channels as one matrix product per frequency: shape (N, C_out, tiles, *spectrum)."""
+    tiles, frequencies = spectra.shape[2], kernels.shape[0]
+    x = spectra.reshape(problem.N, problem.groups, kernels.shape[3], tiles, frequencies)
+    columns = np.ascontiguousarray(x.transpose(4, 1, 2, 0, 3)).reshape(
+        frequencies, problem.groups, kernels.shape[3], problem.N * tiles
+    )
+    y = np.matmul(kernels, columns).reshape(frequencies, problem.C_out, problem.N, tiles)
+    return np.ascontiguousarray(y.transpose(2, 1, 3, 0)).reshape(problem.N, problem.C_out, tiles, *plan.spectrum)
+
+
+def _join(dense: Array, problem: ConvProblem, plan: TilePlan) -> Array:
+    """Valid parts of the tiles side by side, then every stride-th output: shape (N, C_out, *out)."""
+    valid = dense[(..., *(slice(0, step) for step in plan.step))]
+    kept = tuple(slice(0, size, stride) for size, stride in zip(_dense_out(problem), problem.stride, strict=True))
+    if math.prod(plan.tiles) == 1:
+        return np.ascontiguousarray(valid[:, :, 0][(..., *kept)])
+    ndim = problem.ndim
+    tiled = valid.reshape(problem.N, problem.C_out, *plan.tiles, *plan.step)
+    interleaved = (0, 1, *itertools.chain(*((2 + axis, 2 + ndim + axis) for axis in range(ndim))))
+    sizes = tuple(n * step for n, step in zip(plan.tiles, plan.step, strict=True))
+    joined = tiled.transpose(interleaved).reshape(problem.N, problem.C_out, *sizes)
+    return np.ascontiguousarray(joined[(..., *kept)])

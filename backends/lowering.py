@@ -1,0 +1,75 @@
+"""Padding and unfolding as plain array functions, shared by the backends that compute with NumPy arrays."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from backends.problem import ConvProblem
+from backends.protocol import Array
+
+Slices = tuple[slice, ...]
+
+
+def pad_spatial(x: Array, problem: ConvProblem) -> Array:
+    """x with zeros around its spatial axes, C-contiguous; x itself where there is nothing to pad.
+
+    Args:
+        x: Shape (N, C_in, *spatial).
+        problem: Whose (begin, end) padding is applied.
+
+    Returns:
+        Shape (N, C_in, *(begin + size + end)).
+    """
+    if not any(itertools.chain(*problem.padding)):
+        return np.ascontiguousarray(x)
+    sizes = [begin + size + end for size, (begin, end) in zip(problem.spatial, problem.padding, strict=True)]
+    padded = np.zeros((*x.shape[:2], *sizes), x.dtype)
+    padded[(..., *interior(problem))] = x
+    return padded
+
+
+def interior(problem: ConvProblem) -> Slices:
+    """Where the real input lies inside the padded one, one slice per spatial axis."""
+    return tuple(slice(begin, begin + size) for size, (begin, _) in zip(problem.spatial, problem.padding, strict=True))
+
+
+def taps(problem: ConvProblem) -> Iterator[tuple[int, ...]]:
+    """Kernel positions in C order."""
+    return itertools.product(*(range(size) for size in problem.kernel))
+
+
+def tap_slices(problem: ConvProblem, tap: tuple[int, ...], first_row: int, rows: int) -> Slices:
+    """What one tap reads from the padded input for output rows first_row .. first_row + rows along the first axis."""
+    slices = []
+    for axis, (t, stride, dilation) in enumerate(zip(tap, problem.stride, problem.dilation, strict=True)):
+        begin = t * dilation + (first_row * stride if axis == 0 else 0)
+        count = rows if axis == 0 else problem.out[axis]
+        slices.append(slice(begin, begin + (count - 1) * stride + 1, stride))
+    return tuple(slices)
+
+
+def im2col(padded: Array, problem: ConvProblem, columns: Array, first_row: int, rows: int) -> Array:
+    """Unfold receptive fields into columns, one column per output position, for a range of output rows of one image.
+
+    Args:
+        padded: One image, padded, shape (C_in, *padded_spatial).
+        problem: Geometry; its padding is ignored here.
+        columns: Workspace of at least C_in * prod(kernel) * rows * prod(out[1:]) elements, overwritten.
+        first_row, rows: Output positions along the first spatial axis.
+
+    Returns:
+        A view of columns, shape (groups, C_in // groups * prod(kernel), rows * prod(out[1:])).
+
+    Source: Chellapilla, Puri & Simard (2006), "unrolled" convolution.
+    """
+    out = (rows, *problem.out[1:])
+    taps_count = math.prod(problem.kernel)
+    used = problem.C_in * taps_count * math.prod(out)
+    unfolded = columns[:used].reshape(problem.C_in, taps_count, *out)
+    for index, tap in enumerate(taps(problem)):
+        unfolded[:, index] = padded[(slice(None), *tap_slices(problem, tap, first_row, rows))]
+    return unfolded.reshape(problem.groups, problem.accumulation_length, math.prod(out))

@@ -1,0 +1,152 @@
+"""What is stored and passed around: frozen records of a run, its cells and their checks. No computing, no I/O.
+
+Times are integer or float nanoseconds, sizes bytes. What was not measured is None, never 0.
+
+Schema history: 1, first.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+SCHEMA_VERSION = 1
+
+
+class Status(enum.Enum):
+    """How a cell ended. Any but OK has a reason."""
+
+    OK = "ok"
+    """Right, and timed."""
+    WRONG = "wrong"
+    """Failed a correctness check; never timed as if it were right."""
+    MISTRUSTED = "mistrusted"
+    """The check itself could not tell: too many outputs were zero."""
+    UNSUPPORTED = "unsupported"
+    """The backend declined, with its reason."""
+    CRASHED = "crashed"
+    """An exception, a signal or a lost worker."""
+    TIMEOUT = "timeout"
+    """Over the limit per case."""
+    OUT_OF_MEMORY = "out_of_memory"
+    """The memory limit or the machine's memory ran out."""
+    SKIPPED = "skipped"
+    """Not started, with a prediction or a decision as the reason."""
+    NOISY = "noisy"
+    """Right and timed, but the interval is too wide to say much."""
+
+
+class StopReason(enum.Enum):
+    """Why sampling of a cell ended."""
+
+    PRECISE = "precise"
+    """The median's interval is as narrow as asked."""
+    STABLE_NOISE = "stable_noise"
+    """More samples no longer narrow the interval."""
+    BUDGET = "budget"
+    """The cell's share of the time is spent."""
+    MAX_SAMPLES = "max_samples"
+    """Enough samples for anyone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestOutcome:
+    """One data set of the correctness check."""
+
+    name: str
+    """"exact" (integers), "normal" (real data), or the name of a picture."""
+    passed: bool
+    error: float | None
+    """Largest error in units of the dtype's unit roundoff times the condition |x| * |w| (or norms, for FFT)."""
+    error_bound: float | None
+    """What `error` may be at most, in the same unit."""
+    effective_bits: float | None
+    """-log2(max |error| / (|x| * |w|)); None where there is no error at all."""
+    outputs_checked: int
+    outputs_total: int
+    detail: str | None = None
+    """What is wrong and where, for a person; None if passed."""
+
+    __test__ = False  # not a pytest class
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOutcome:
+    """The verdict on one backend and problem."""
+
+    status: Status
+    tests: tuple[TestOutcome, ...]
+    reason: str | None = None
+
+    def test(self, name: str) -> TestOutcome | None:
+        """The outcome for one data set, if it was reached."""
+        return next((test for test in self.tests if test.name == name), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseKey:
+    """What a cell is of: everything that makes two cells the same measurement."""
+
+    problem: str
+    """Descriptor without name."""
+    backend: str
+    """Spec as the user typed it."""
+    data: str | None = None
+    """Name of a real picture, or None for seeded random data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One backend on one problem: the line of cells.jsonl."""
+
+    key: CaseKey
+    status: Status
+    reason: str | None
+    label: str
+    count: int
+    suite: str
+    group: str
+    axis: str | None
+    axis_value: float | None
+    device: str | None = None
+    algorithm: str | None = None
+    dtype: str
+    threads_asked: int
+    threads_seen: float | None = None
+    """CPU time over wall time of the timed blocks."""
+    check: CheckOutcome | None = None
+    prepare_ns: int | None = None
+    first_call_ns: int | None = None
+    calls_per_block: int | None = None
+    samples_ns: tuple[float, ...] = ()
+    """Nanoseconds per call, one entry a block, in the order measured; nothing dropped."""
+    rounds: tuple[int, ...] = ()
+    """The interleaved round of each sample: samples of two backends in the same round are a pair."""
+    stop: StopReason | None = None
+    workspace_bytes: int | None = None
+    """Peak memory of one call beyond inputs, outputs and what was there before; None if not measured."""
+    spent_ns: int | None = None
+    """Wall time this cell took in all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunHeader:
+    """run.json: what was asked, where, with what."""
+
+    schema_version: int = SCHEMA_VERSION
+    command: tuple[str, ...]
+    started_utc: str
+    seed: int
+    budget_s: float
+    case_timeout_s: float
+    memory_limit_bytes: int | None
+    threads: int
+    dtype: str | None
+    suites: tuple[str, ...]
+    backends: tuple[str, ...]
+    cells_planned: int
+    machine: dict[str, str | int | float | None] = field(default_factory=dict)
+    libraries: dict[str, str] = field(default_factory=dict)
+    commit: str | None = None
+    plan: tuple[CaseKey, ...] = ()
+    """Every cell of the run, so that a resumed run can tell whether it is the same."""
