@@ -50,7 +50,7 @@ class StopReason(enum.Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestOutcome:
+class DataOutcome:
     """One data set of the correctness check."""
 
     name: str
@@ -67,20 +67,18 @@ class TestOutcome:
     detail: str | None = None
     """What is wrong and where, for a person; None if passed."""
 
-    __test__ = False  # not a pytest class
-
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOutcome:
     """The verdict on one backend and problem."""
 
     status: Status
-    tests: tuple[TestOutcome, ...]
+    outcomes: tuple[DataOutcome, ...]
     reason: str | None = None
 
-    def test(self, name: str) -> TestOutcome | None:
+    def outcome(self, name: str) -> DataOutcome | None:
         """The outcome for one data set, if it was reached."""
-        return next((test for test in self.tests if test.name == name), None)
+        return next((outcome for outcome in self.outcomes if outcome.name == name), None)
 
 
 @dataclass(frozen=True, kw_only=True)
