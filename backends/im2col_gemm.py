@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from backends import threads
+from backends.errors import BackendSpecError
 from backends.lowering import im2col, pad_spatial
 from backends.problem import ConvProblem
 from backends.protocol import HOST, Algorithm, Array, ConvCall, dtype_reason
@@ -28,8 +29,8 @@ class Im2colBackend:
     device = HOST
 
     def __init__(self, *, workspace_mb: int = DEFAULT_WORKSPACE_MB) -> None:
-        if not isinstance(workspace_mb, int) or workspace_mb < 1:
-            raise ValueError(f"im2col: workspace_mb={workspace_mb!r}; give MiB as an integer of 1 or more")
+        if isinstance(workspace_mb, bool) or not isinstance(workspace_mb, int) or workspace_mb < 1:
+            raise BackendSpecError(f"im2col: workspace_mb={workspace_mb!r}; give MiB as an integer of 1 or more")
         self._workspace_bytes = workspace_mb << 20
         options = {} if workspace_mb == DEFAULT_WORKSPACE_MB else {"workspace_mb": workspace_mb}
         self.name = spec_text("im2col", **options)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from backends import threads
+from backends.errors import BackendSpecError
 from backends.geometry import output_size
 from backends.problem import ConvProblem
 from backends.protocol import HOST, Algorithm, Array, ConvCall, dtype_reason
@@ -29,7 +30,7 @@ class TorchBackend:
 
     def __init__(self, *, layout: str = "contiguous") -> None:
         if layout not in _LAYOUTS:
-            raise ValueError(f"torch: layout={layout!r} is unknown; use one of {', '.join(_LAYOUTS)}")
+            raise BackendSpecError(f"torch: layout={layout!r} is unknown; use one of {', '.join(_LAYOUTS)}")
         self._is_channels_last = layout == "channels_last"
         self.name = spec_text("torch", layout=layout) if self._is_channels_last else "torch"
 

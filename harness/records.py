@@ -135,16 +135,24 @@ class RunHeader:
     command: tuple[str, ...]
     started_utc: str
     seed: int
-    budget_s: float
+    budget_s: float | None
+    """None for no limit."""
     case_timeout_s: float
     memory_limit_bytes: int | None
     threads: int
     dtype: str | None
+    is_timed: bool = True
+    """False for a run that only checked."""
     suites: tuple[str, ...]
+    """Suites asked for, by name or file."""
+    problems: tuple[str, ...] = ()
+    """Descriptors given one by one."""
     backends: tuple[str, ...]
     cells_planned: int
     machine: dict[str, str | int | float | None] = field(default_factory=dict)
     libraries: dict[str, str] = field(default_factory=dict)
     commit: str | None = None
+    warnings: tuple[str, ...] = ()
+    """What `doctor` found before the run that spoils measurements."""
     plan: tuple[CaseKey, ...] = ()
     """Every cell of the run, so that a resumed run can tell whether it is the same."""

@@ -1,0 +1,225 @@
+"""Compares outputs with the oracle under the error model of the backend's algorithm.
+
+Two data sets see different mistakes. Small integers make every correct sum exact, so a wrong tap, border or channel
+shows as a plain inequality; but they cannot see inputs rounded to a shorter type. Real data can, under a bound.
+
+Units: errors are in multiples of u * magnitude, where u is the dtype's unit roundoff. `magnitude` is |x| * |w| + |b| per
+element for sums of products, and sum over channels of |x_c| * |w_c| (2-norms) for transforms, which mix all positions.
+
+Sources: Higham (2002), "Accuracy and Stability of Numerical Algorithms", chapter 3 (gamma_n) and 24 (FFT).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from backends import Algorithm, Array, ConvProblem
+from harness.inputs import SIGNIFICAND_BITS, ConvArrays
+from harness.records import CheckOutcome, DataOutcome, Status
+from harness.reference import Reference
+
+# |error| <= c * u * log2(L) * norms: c was observed between 0.003 and 0.24 over thousands of problems; 4 leaves room for
+# other transform libraries and still catches a type one step shorter, whose errors are 2**11 times larger.
+_TRANSFORM_CONSTANT = 4.0
+_MIXES_POSITIONS = (Algorithm.FFT, Algorithm.WINOGRAD)
+# Of outputs that read real input, this fraction must be non-zero for equality to mean anything. Non-zero integers
+# cancel to exactly 0 in at most half of the sums (n = 2 with entries of +-1) and far less often in others.
+_LEAST_NONZERO = 0.3
+
+
+def check(
+    compute: Callable[[ConvArrays], Array],
+    data_sets: dict[str, tuple[ConvArrays, Reference]],
+    problem: ConvProblem,
+    algorithm: Algorithm,
+) -> CheckOutcome:
+    """The verdict over all data sets; stops at the first that fails.
+
+    Args:
+        compute: Host arrays to host output, by the backend under test.
+        data_sets: Arrays and reference by name; "exact" holds integers, all others real data.
+        problem: What is computed.
+        algorithm: Which error model applies.
+    """
+    outcomes = []
+    for name, (arrays, reference) in data_sets.items():
+        if name == "exact" and (doubt := zero_trust(reference)) is not None:
+            return CheckOutcome(status=Status.MISTRUSTED, outcomes=tuple(outcomes), reason=doubt)
+        outcome = judge(name, compute(arrays), arrays, reference, problem, algorithm)
+        outcomes.append(outcome)
+        if not outcome.passed:
+            reason = f"{name} data: {outcome.detail}"
+            return CheckOutcome(status=Status.WRONG, outcomes=tuple(outcomes), reason=reason)
+    return CheckOutcome(status=Status.OK, outcomes=tuple(outcomes))
+
+
+def judge(
+    name: str,
+    y: object,
+    arrays: ConvArrays,
+    reference: Reference,
+    problem: ConvProblem,
+    algorithm: Algorithm,
+) -> DataOutcome:
+    """Whether one output is right, and by how much it is off."""
+    total = math.prod(problem.y_shape)
+    defect = _defect_of_form(y, problem)
+    if defect is not None:
+        return DataOutcome(
+            name=name,
+            passed=False,
+            error=None,
+            error_bound=None,
+            effective_bits=None,
+            outputs_checked=0,
+            outputs_total=total,
+            detail=defect,
+        )
+    assert isinstance(y, np.ndarray)  # noqa: S101  # _defect_of_form said so; this tells the type checker
+    sampled = y.reshape(problem.N, problem.C_out, -1)[:, :, reference.positions].astype(np.float64)
+    if name == "exact":
+        return _judge_exact(sampled, reference, problem, algorithm, total)
+    return _judge_real(name, sampled, arrays, reference, problem, algorithm, total)
+
+
+def error_bound(problem: ConvProblem, algorithm: Algorithm) -> float:
+    """What the error may be at most, in units of u times the magnitude.
+
+    Sums of n products in any order: gamma_n / u = n / (1 - n*u), n counting the bias as a term. Transforms of L points:
+    4 * log2(L). The float64 oracle errs like a float64 backend, so there the bound covers both.
+    """
+    u = unit_roundoff(problem.dtype)
+    n = problem.accumulation_length + problem.bias
+    if n * u >= 1:
+        return math.inf
+    sums = n / (1 - n * u)
+    oracle = sums if problem.dtype == "float64" else 0.0
+    if algorithm not in _MIXES_POSITIONS:
+        return sums + oracle
+    points = math.prod(
+        size + begin + end for size, (begin, end) in zip(problem.spatial, problem.padding, strict=True)
+    )
+    return _TRANSFORM_CONSTANT * math.log2(max(2, points)) + oracle
+
+
+def unit_roundoff(dtype: str) -> float:
+    """Largest relative error of one rounding to nearest: 2**-24 for float32."""
+    return 2.0 ** -SIGNIFICAND_BITS[dtype]
+
+
+def zero_trust(reference: Reference) -> str | None:
+    """Why equality with this reference would prove little, or None: too many outputs are zero."""
+    relevant = reference.y[:, :, reference.has_input]
+    if relevant.size == 0:
+        return "no output reads any real input, so every implementation agrees; use less padding or a larger input"
+    nonzero = np.count_nonzero(relevant) / relevant.size
+    if nonzero >= _LEAST_NONZERO:
+        return None
+    return f"only {nonzero:.0%} of the outputs that read input are non-zero; a wrong result could pass unseen"
+
+
+def _defect_of_form(y: object, problem: ConvProblem) -> str | None:
+    if not isinstance(y, np.ndarray):
+        return f"returned a {type(y).__name__}, expected a NumPy array"
+    if y.shape != problem.y_shape:
+        return f"returned shape {y.shape}, expected {problem.y_shape}"
+    if y.dtype.name != problem.dtype:
+        return f"returned dtype {y.dtype.name}, expected {problem.dtype}"
+    if not np.isfinite(y).all():
+        where = np.unravel_index(int(np.argmin(np.isfinite(y))), y.shape)
+        return f"{_at(where)} is {y[where]}, though inputs are finite"
+    return None
+
+
+def _judge_exact(
+    y: Array, reference: Reference, problem: ConvProblem, algorithm: Algorithm, total: int
+) -> DataOutcome:
+    """Integers must come out equal; transforms are rounded first, as their intermediate values are no integers."""
+    got = np.rint(y) if algorithm in _MIXES_POSITIONS else y
+    is_wrong = got != reference.y
+    wrong = int(np.count_nonzero(is_wrong))
+    detail = None
+    if wrong:
+        index = np.unravel_index(int(np.argmax(is_wrong)), y.shape)
+        where = _position(index, reference, problem)
+        detail = (
+            f"{wrong} of {y.size} outputs checked differ; first at {_at(where)}:"
+            f" got {y[index]:.6g}, expected {reference.y[index]:.6g}"
+        )
+    return DataOutcome(
+        name="exact",
+        passed=not wrong,
+        error=float(np.abs(y - reference.y).max()),
+        error_bound=0.5 if algorithm in _MIXES_POSITIONS else 0.0,
+        effective_bits=None,
+        outputs_checked=y.size,
+        outputs_total=total,
+        detail=detail,
+    )
+
+
+def _judge_real(
+    name: str,
+    y: Array,
+    arrays: ConvArrays,
+    reference: Reference,
+    problem: ConvProblem,
+    algorithm: Algorithm,
+    total: int,
+) -> DataOutcome:
+    u = unit_roundoff(problem.dtype)
+    difference = np.abs(y - reference.y)
+    if algorithm in _MIXES_POSITIONS:
+        magnitude = np.broadcast_to(_norms(arrays, problem)[:, :, None], y.shape)
+    else:
+        magnitude = reference.magnitude
+    # Where nothing but padding is read the sum is 0 and must be 0 for sums of products; a transform may leave dust.
+    scaled = difference / np.where(magnitude > 0, u * magnitude, u)
+    error, bound = float(scaled.max()), error_bound(problem, algorithm)
+    detail = None
+    if error > bound:
+        index = np.unravel_index(int(np.argmax(scaled)), y.shape)
+        where = _position(index, reference, problem)
+        detail = (
+            f"error {error:.3g} u|x||w| exceeds the bound {bound:.3g} for {algorithm.value}; worst at {_at(where)}:"
+            f" got {y[index]:.9g}, expected {reference.y[index]:.9g}"
+        )
+    return DataOutcome(
+        name=name,
+        passed=error <= bound,
+        error=error,
+        error_bound=bound,
+        effective_bits=_effective_bits(difference, reference.magnitude, problem.dtype),
+        outputs_checked=y.size,
+        outputs_total=total,
+        detail=detail,
+    )
+
+
+def _effective_bits(difference: Array, magnitude: Array, dtype: str) -> float | None:
+    """-log2(max |error| / (|x| * |w|)): bits of the sum that are right. Errorless results have the dtype's own bits."""
+    is_sum = magnitude > 0
+    if not is_sum.any():
+        return None
+    worst = float((difference[is_sum] / magnitude[is_sum]).max())
+    return -math.log2(worst) if worst > 0 else float(SIGNIFICAND_BITS[dtype])
+
+
+def _norms(arrays: ConvArrays, problem: ConvProblem) -> Array:
+    """Sum over a group's channels of |x_c| * |w_c| (2-norms), plus |b|: shape (N, C_out)."""
+    x = np.linalg.norm(arrays.x.astype(np.float64).reshape(problem.N, problem.groups, -1, math.prod(problem.spatial)), axis=-1)
+    flat = arrays.weight.astype(np.float64).reshape(problem.groups, -1, problem.C_in // problem.groups, math.prod(problem.kernel))
+    products = np.einsum("ngc,goc->ngo", x, np.linalg.norm(flat, axis=-1)).reshape(problem.N, problem.C_out)
+    return products if arrays.bias is None else products + np.abs(arrays.bias.astype(np.float64))
+
+
+def _position(index: tuple[np.intp, ...], reference: Reference, problem: ConvProblem) -> tuple[np.intp, ...]:
+    n, o, p = index
+    return (n, o, *np.unravel_index(int(reference.positions[p]), problem.out))
+
+
+def _at(where: tuple[np.intp, ...]) -> str:
+    return f"y[{', '.join(str(int(i)) for i in where)}]"

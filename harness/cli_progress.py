@@ -1,0 +1,66 @@
+"""The live progress bar: what is being measured, how far, and how long it will take."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+from harness.records import Cell, Status
+from harness.runner import BackendStarted, CaseStarted, Event
+
+
+class Progress:
+    """Shows the events of a run on stderr; a terminal gets a bar, anything else gets nothing.
+
+    Args:
+        is_quiet: Show nothing at all.
+    """
+
+    def __init__(self, *, is_quiet: bool) -> None:
+        console = Console(stderr=True)
+        self._bar = RichProgress(
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("problems"),
+            TimeElapsedColumn(),
+            TextColumn("left about"),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            console=console,
+            disable=is_quiet or not console.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task("starting", total=None)
+        self._case = ""
+
+    def __enter__(self) -> Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, event: Event) -> None:
+        """Bring the bar up to date; what failed is said above it at once."""
+        match event:
+            case CaseStarted():
+                self._case = event.case.problem.label or str(event.case.problem)
+                self._bar.update(self._task, total=event.total, completed=event.number - 1, description=self._title())
+            case BackendStarted():
+                self._bar.update(self._task, description=f"{self._title()}: {event.step} {escape(event.backend)}")
+            case Cell() if event.status not in (Status.OK, Status.NOISY, Status.UNSUPPORTED, Status.SKIPPED):
+                self._bar.console.print(
+                    f"[bold red]{event.status.value}[/] {escape(event.key.backend)} on"
+                    f" {escape(event.label or event.key.problem)}: {escape(event.reason or '')}"
+                )
+            case _:
+                pass
+
+    def _title(self) -> str:
+        return escape(self._case[:40])

@@ -1,0 +1,129 @@
+"""The oracle: convolution in float64, independent of every backend, at all or at well-chosen output positions.
+
+It gathers the inputs of each output by explicit indices and sums by one float64 matrix product. Products of two
+float32 numbers are exact in float64, so against float32 results its own error is 2**-29 of theirs.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from backends import Array, ConvProblem
+from harness.inputs import ConvArrays
+
+# Multiply-adds that one oracle result may cost: about a tenth of a second on one core.
+MAX_MACS = 400_000_000
+# Elements that may be gathered in all, as costly as the products where channels are few.
+_MAX_GATHERED = 40_000_000
+# Elements gathered at a time, 64 MiB of float64.
+_CHUNK_ELEMENTS = 8 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """True results at some output positions.
+
+    Attributes:
+        positions: Flat indices into prod(out), ascending, shape (P,).
+        y: Shape (N, C_out, P), float64.
+        magnitude: The same sums of absolute values, |x| * |w| + |b|: what rounding errors are measured against.
+        has_input: Shape (P,): whether any tap of the position reads real input.
+    """
+
+    positions: Array
+    y: Array
+    magnitude: Array
+    has_input: Array
+
+
+def compute(problem: ConvProblem, arrays: ConvArrays, seed: int, max_macs: int = MAX_MACS) -> Reference:
+    """The reference at every output position if that costs at most max_macs, else at borders, corners and a sample."""
+    positions = output_positions(problem, seed, max_macs)
+    x, weight = arrays.x.astype(np.float64), arrays.weight.astype(np.float64)
+    bias = None if arrays.bias is None else arrays.bias.astype(np.float64)
+    y = np.empty((problem.N, problem.C_out, positions.size))
+    magnitude = np.empty_like(y)
+    has_input = np.empty(positions.size, dtype=bool)
+    per_position = problem.N * problem.C_in * math.prod(problem.kernel)
+    step = max(1, _CHUNK_ELEMENTS // per_position)
+    for first in range(0, positions.size, step):
+        part = slice(first, first + step)
+        fields, is_inside = _receptive_fields(x, problem, positions[part])
+        has_input[part] = is_inside.any(axis=1)
+        y[:, :, part] = _sums(fields, weight, problem)
+        magnitude[:, :, part] = _sums(np.abs(fields, out=fields), np.abs(weight), problem)
+    if bias is not None:
+        y += bias[:, None]
+        magnitude += np.abs(bias)[:, None]
+    return Reference(positions=positions, y=y, magnitude=magnitude, has_input=has_input)
+
+
+def convolve(problem: ConvProblem, arrays: ConvArrays) -> Array:
+    """The whole float64 result, shape (N, C_out, *out), whatever it costs."""
+    unlimited = MAX_MACS * problem.macs_nominal
+    return compute(problem, arrays, seed=0, max_macs=unlimited).y.reshape(problem.y_shape)
+
+
+def output_positions(problem: ConvProblem, seed: int, max_macs: int) -> Array:
+    """Flat output positions to check: all, or every corner, the borders, and a random sample of the rest.
+
+    A position costs N * C_out * accumulation_length multiply-adds. Where not even the border fits, it is sampled with
+    the same care as the interior: half of the allowance each. The corners always stay.
+    """
+    total = math.prod(problem.out)
+    by_products = max_macs // (problem.N * problem.C_out * problem.accumulation_length)
+    by_gathering = _MAX_GATHERED * max_macs // (MAX_MACS * problem.N * problem.C_in * math.prod(problem.kernel))
+    allowance = max(2**problem.ndim, min(by_products, by_gathering))
+    if total <= allowance:
+        return np.arange(total)
+    rng = np.random.default_rng([seed, total])
+    ends = [sorted({0, size - 1}) for size in problem.out]
+    corners = np.ravel_multi_index(np.array(list(itertools.product(*ends))).T, problem.out)
+    border = _border_positions(problem)
+    if border.size > allowance // 2:
+        border = rng.choice(border, allowance // 2, replace=False)
+    interior = rng.integers(0, total, max(0, allowance - border.size))
+    return np.unique(np.concatenate([corners, border, interior]))
+
+
+def _border_positions(problem: ConvProblem) -> Array:
+    """Positions first or last along some axis."""
+    border = []
+    for axis, size in enumerate(problem.out):
+        for end in sorted({0, size - 1}):
+            axes = [np.array([end]) if a == axis else np.arange(n) for a, n in enumerate(problem.out)]
+            grid = np.meshgrid(*axes, indexing="ij")
+            border.append(np.ravel_multi_index(tuple(g.ravel() for g in grid), problem.out))
+    return np.unique(np.concatenate(border))
+
+
+def _receptive_fields(x: Array, problem: ConvProblem, positions: Array) -> tuple[Array, Array]:
+    """Inputs of each position, zeros on padding, shape (N, C_in, P, taps), and which taps are real, (P, taps)."""
+    output = np.unravel_index(positions, problem.out)
+    tap = np.unravel_index(np.arange(math.prod(problem.kernel)), problem.kernel)
+    is_inside = np.ones((positions.size, tap[0].size), dtype=bool)
+    flat = np.zeros_like(is_inside, dtype=np.int64)
+    for axis, size in enumerate(problem.spatial):
+        index = (
+            output[axis][:, None] * problem.stride[axis]
+            - problem.padding[axis][0]
+            + tap[axis][None, :] * problem.dilation[axis]
+        )
+        is_inside &= (index >= 0) & (index < size)
+        flat = flat * size + np.clip(index, 0, size - 1)
+    fields = x.reshape(problem.N, problem.C_in, -1)[:, :, flat]
+    fields *= is_inside
+    return fields, is_inside
+
+
+def _sums(fields: Array, weight: Array, problem: ConvProblem) -> Array:
+    """Shape (N, C_out, P): each group's weights times its channels' receptive fields."""
+    N, _, P, taps = fields.shape
+    grouped = fields.reshape(N, problem.groups, -1, P, taps).transpose(0, 1, 3, 2, 4)
+    columns = grouped.reshape(N, problem.groups, P, problem.accumulation_length)
+    matrices = weight.reshape(problem.groups, -1, problem.accumulation_length)
+    return np.matmul(matrices, columns.transpose(0, 1, 3, 2)).reshape(N, problem.C_out, P)

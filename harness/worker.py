@@ -1,0 +1,291 @@
+"""The process that computes: carries out the coordinator's requests for one backend, one at a time.
+
+Run as `python -m harness.worker READ_FD WRITE_FD`. It talks over those two pipes only; stdout and stderr belong to the
+libraries it loads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import resource
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import backends
+from backends import Array, ConvBackend, ConvCall, ConvError, ConvProblem, threads
+from harness import check, inputs, messages, reference, sampling
+from harness.inputs import ConvArrays
+from harness.records import Status
+from harness.reference import Reference
+
+# Timed inputs are the checked one times these: distinct buffers and contents whose outputs follow exactly from the
+# same reference, since powers of two and signs commute with every rounding.
+_INPUT_FACTORS = (1.0, -1.0, 2.0)
+_WARM_NS = 30_000_000
+_WARM_CALLS = 3
+# A worker hands the machine over only when its threads stopped spinning: under this share of a core for one nap.
+_IDLE_SHARE = 0.1
+_NAP_S = 0.002
+_LONGEST_WAIT_S = 0.25
+
+
+@dataclass
+class _Case:
+    """The prepared case, and what is needed to time and re-check it."""
+
+    problem: ConvProblem
+    data: str | None
+    call: ConvCall
+    arrays: ConvArrays
+    timed_inputs: list[Any] = field(default_factory=list)
+    checksums: list[int] = field(default_factory=list)
+    kept: list[tuple[float, Array]] = field(default_factory=list)
+
+
+class Worker:
+    """State between requests: a backend, and at most one case."""
+
+    def __init__(self, clock: Callable[[], int] = time.perf_counter_ns) -> None:
+        self._clock = clock
+        self._timer_ns = sampling.timer_cost_ns(clock)
+        self._backend: ConvBackend | None = None
+        self._case: _Case | None = None
+
+    def answer(self, request: messages.Request) -> messages.Reply:
+        """Carry out one request. Exceptions of any kind become `Failed`: foreign code may raise anything."""
+        try:
+            return self._dispatch(request)
+        except MemoryError as error:
+            self._case = None
+            return messages.Failed(reason=f"out of memory: {error}", is_out_of_memory=True, is_usage=False)
+        except Exception as error:  # noqa: BLE001  # the boundary to foreign code: whatever it raises is the cell's reason
+            self._case = None
+            return _failure(error, is_usage=isinstance(request, messages.Open) and isinstance(error, ConvError))
+
+    def _dispatch(self, request: messages.Request) -> messages.Reply:
+        match request:
+            case messages.Open():
+                return self._open(request)
+            case messages.Refer():
+                return _refer(request)
+            case messages.Check():
+                return self._check(request)
+            case messages.Warm():
+                return self._warm(self._prepared())
+            case messages.TimeBlock():
+                return self._time_block(self._prepared(), request)
+            case messages.Recheck():
+                return self._recheck(self._prepared(), request)
+            case messages.Release():
+                self._case = None
+                return messages.Done()
+
+    def _prepared(self) -> _Case:
+        if self._case is None:
+            raise RuntimeError("no case is prepared; the coordinator must send Check first")
+        return self._case
+
+    def _open(self, request: messages.Open) -> messages.Opened:
+        threads.request(request.threads)
+        start = self._clock()
+        self._backend = backends.get(request.backend)
+        import_ns = self._clock() - start
+        if request.memory_limit_bytes is not None:
+            _limit_memory(request.memory_limit_bytes)
+        return messages.Opened(
+            name=self._backend.name,
+            device=self._backend.device.name,
+            algorithm=self._backend.algorithm.value,
+            import_ns=import_ns,
+        )
+
+    def _check(self, request: messages.Check) -> messages.Reply:
+        backend = self._backend
+        if backend is None:
+            raise RuntimeError("no backend is open; the coordinator must send Open first")
+        problem = ConvProblem.parse(request.problem)
+        reason = backend.why_unsupported(problem)
+        if reason is not None:
+            return messages.Declined(reason=reason)
+        arrays = inputs.case_arrays(problem, request.data, request.seed)
+        checksum = _checksum(arrays.x)
+        x = backend.device.put(arrays.x)
+        start = self._clock()
+        call = backend.prepare(problem, arrays.weight, arrays.bias)
+        backend.device.synchronize()
+        prepared = self._clock()
+        first = call(x)
+        backend.device.synchronize()
+        called = self._clock()
+
+        name = request.data or "normal"
+        first_output = _host_copy(backend, first)
+        del first
+
+        def compute(given: ConvArrays) -> Array:
+            if given is arrays:
+                return first_output
+            fresh = backend.prepare(problem, given.weight, given.bias)
+            return _host_copy(backend, fresh(backend.device.put(given.x)))
+
+        data_sets = {
+            "exact": (inputs.exact_arrays(problem, request.seed), _load_reference(request.folder, "exact")),
+            name: (arrays, _load_reference(request.folder, name)),
+        }
+        outcome = check.check(compute, data_sets, problem, backend.algorithm)
+        if outcome.status is Status.OK and _checksum(backend.device.get(x)) != checksum:
+            outcome = dataclasses.replace(outcome, status=Status.WRONG, reason="the call modified its input")
+        self._case = _Case(problem=problem, data=request.data, call=call, arrays=arrays)
+        return messages.Checked(outcome=outcome, prepare_ns=prepared - start, first_call_ns=called - prepared)
+
+    def _warm(self, case: _Case) -> messages.Warmed:
+        assert self._backend is not None  # noqa: S101  # a case implies a backend
+        scaled = [case.arrays.x * case.arrays.x.dtype.type(factor) for factor in _INPUT_FACTORS]
+        case.checksums = [_checksum(x) for x in scaled]
+        case.timed_inputs = [self._backend.device.put(x) for x in scaled]
+        fastest, spent, calls = float("inf"), 0, 0
+        while calls < _WARM_CALLS or spent < _WARM_NS:
+            taken = self._run([case.timed_inputs[calls % len(case.timed_inputs)]], case)[0]
+            fastest, spent, calls = min(fastest, taken), spent + taken, calls + 1
+            if spent > 100 * _WARM_NS:
+                break
+        _wait_until_idle()
+        return messages.Warmed(call_ns=fastest, timer_ns=self._timer_ns)
+
+    def _run(self, sequence: list[Any], case: _Case) -> tuple[int, Any]:
+        """Wall time of calling on each input in turn, and the last output."""
+        assert self._backend is not None  # noqa: S101  # a case implies a backend
+        call, synchronize = case.call, self._backend.device.synchronize
+        y = None
+        start = self._clock()
+        for x in sequence:
+            y = call(x)
+        synchronize()
+        return self._clock() - start, y
+
+    def _time_block(self, case: _Case, request: messages.TimeBlock) -> messages.Block:
+        assert self._backend is not None  # noqa: S101  # a case implies a backend
+        count = len(case.timed_inputs)
+        sequence = [case.timed_inputs[i % count] for i in range(request.calls)]
+        cpu_start = time.process_time_ns()
+        wall_ns, y = self._run(sequence, case)
+        cpu_ns = time.process_time_ns() - cpu_start
+        if request.keep_output:
+            case.kept.append((_INPUT_FACTORS[(request.calls - 1) % count], _host_copy(self._backend, y)))
+        del y
+        _wait_until_idle()
+        return messages.Block(wall_ns=wall_ns, cpu_ns=cpu_ns)
+
+    def _recheck(self, case: _Case, request: messages.Recheck) -> messages.Rechecked:
+        assert self._backend is not None  # noqa: S101  # a case implies a backend
+        for factor, x, checksum in zip(_INPUT_FACTORS, case.timed_inputs, case.checksums, strict=True):
+            if _checksum(self._backend.device.get(x)) != checksum:
+                return messages.Rechecked(defect=f"a timed call modified its input (the one scaled by {factor:g})")
+        name = case.data or "normal"
+        base = _load_reference(request.folder, name)
+        for factor, y in case.kept:
+            arrays, expected = _scaled(case.arrays, base, factor)
+            outcome = check.judge(name, y, arrays, expected, case.problem, self._backend.algorithm)
+            if not outcome.passed:
+                return messages.Rechecked(defect=f"output of a timed call: {outcome.detail}")
+        return messages.Rechecked(defect=None)
+
+
+def _refer(request: messages.Refer) -> messages.Done:
+    problem = ConvProblem.parse(request.problem)
+    data_sets = {
+        "exact": inputs.exact_arrays(problem, request.seed),
+        request.data or "normal": inputs.case_arrays(problem, request.data, request.seed),
+    }
+    for name, arrays in data_sets.items():
+        found = reference.compute(problem, arrays, request.seed)
+        np.savez(
+            Path(request.folder) / f"{name}.npz",
+            positions=found.positions,
+            y=found.y,
+            magnitude=found.magnitude,
+            has_input=found.has_input,
+        )
+    return messages.Done()
+
+
+def _load_reference(folder: str, name: str) -> Reference:
+    with np.load(Path(folder) / f"{name}.npz", allow_pickle=False) as stored:
+        return Reference(
+            positions=stored["positions"],
+            y=stored["y"],
+            magnitude=stored["magnitude"],
+            has_input=stored["has_input"],
+        )
+
+
+def _scaled(arrays: ConvArrays, base: Reference, factor: float) -> tuple[ConvArrays, Reference]:
+    """The reference for x * factor: the bias alone does not scale."""
+    bias = 0.0 if arrays.bias is None else arrays.bias.astype(np.float64)[:, None]
+    scaled = Reference(
+        positions=base.positions,
+        y=(base.y - bias) * factor + bias,
+        magnitude=(base.magnitude - np.abs(bias)) * abs(factor) + np.abs(bias),
+        has_input=base.has_input,
+    )
+    x = arrays.x * arrays.x.dtype.type(factor)
+    return ConvArrays(x=x, weight=arrays.weight, bias=arrays.bias), scaled
+
+
+def _host_copy(backend: ConvBackend, native: Any) -> Array:
+    """The output as an array of its own, as the next call may overwrite it; anything else is passed on to be judged."""
+    backend.device.synchronize()
+    y = backend.device.get(native)
+    return y.copy() if isinstance(y, np.ndarray) else y
+
+
+def _checksum(x: Array) -> int:
+    return zlib.crc32(np.ascontiguousarray(x).view(np.uint8).data)
+
+
+def _wait_until_idle() -> None:
+    """Sleep until this process's threads no longer burn CPU: OpenMP pools spin for a while after a parallel region."""
+    waited = 0.0
+    while waited < _LONGEST_WAIT_S:
+        before = time.process_time()
+        time.sleep(_NAP_S)
+        waited += _NAP_S
+        if time.process_time() - before < _IDLE_SHARE * _NAP_S:
+            return
+
+
+def _limit_memory(extra_bytes: int) -> None:
+    """Limit private memory to what the process holds now plus extra_bytes."""
+    held = 0
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmData:"):
+            held = int(line.split()[1]) << 10
+    resource.setrlimit(resource.RLIMIT_DATA, (held + extra_bytes, resource.RLIM_INFINITY))
+
+
+def _failure(error: Exception, *, is_usage: bool) -> messages.Failed:
+    text = f"{type(error).__name__}: {error}"
+    # Libraries have their own exceptions for a failed allocation.
+    is_out_of_memory = "memory" in text.lower() and any(word in text.lower() for word in ("alloc", "out of memory"))
+    reason = str(error) if is_usage else text
+    return messages.Failed(reason=reason, is_out_of_memory=is_out_of_memory, is_usage=is_usage)
+
+
+def main(read_fd: int, write_fd: int) -> None:
+    """Answer requests until the coordinator closes its end."""
+    worker = Worker()
+    with os.fdopen(read_fd, "rb") as requests, os.fdopen(write_fd, "wb", buffering=0) as replies:
+        for line in requests:
+            replies.write(messages.encode(worker.answer(messages.decode_request(line))))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
