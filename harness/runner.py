@@ -339,7 +339,7 @@ class _Session:
                 entry.calls = calls_per_block(reply.call_ns, reply.timer_ns)
         active = [entry for entry in entries if entry.status is Status.OK]
         rule = StopRule(share_ns=share_s * 1e9 / max(1, len(active)))
-        kept_round = self._random.randrange(rule.least_samples)
+        kept_round = self._random.randrange(1, rule.least_samples)
         round_number = 0
         while active:
             self._random.shuffle(active)

@@ -27,8 +27,9 @@ from harness.records import Status
 from harness.reference import Reference
 
 # Timed inputs are the checked one times these: distinct buffers and contents whose outputs follow exactly from the
-# same reference, since powers of two and signs commute with every rounding.
-_INPUT_FACTORS = (1.0, -1.0, 2.0)
+# same reference, since powers of two and signs commute with every rounding. None is 1: the answer to the checked input
+# itself must not do for a timed one.
+_INPUT_FACTORS = (-1.0, 2.0, -0.5)
 _WARM_NS = 30_000_000
 _WARM_CALLS = 3
 # A worker hands the machine over only when its threads stopped spinning: under this share of a core for one nap.
@@ -174,12 +175,14 @@ class Worker:
     def _time_block(self, case: _Case, request: messages.TimeBlock) -> messages.Block:
         assert self._backend is not None  # noqa: S101  # a case implies a backend
         count = len(case.timed_inputs)
-        sequence = [case.timed_inputs[i % count] for i in range(request.calls)]
+        # Each kept output answers another input, so that replaying any one answer is found out.
+        last = len(case.kept) % count
+        sequence = [case.timed_inputs[(last - i) % count] for i in reversed(range(request.calls))]
         cpu_start = time.process_time_ns()
         wall_ns, y = self._run(sequence, case)
         cpu_ns = time.process_time_ns() - cpu_start
         if request.keep_output:
-            case.kept.append((_INPUT_FACTORS[(request.calls - 1) % count], _host_copy(self._backend, y)))
+            case.kept.append((_INPUT_FACTORS[last], _host_copy(self._backend, y)))
         del y
         _wait_until_idle()
         return messages.Block(wall_ns=wall_ns, cpu_ns=cpu_ns)

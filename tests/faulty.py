@@ -131,7 +131,7 @@ class WrongLater(Correct):
         return call
 
 
-class ReducedLaterMutation(Correct):
+class MutatesLater(Correct):
     """Leaves the first input alone and spoils later ones."""
 
     def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:

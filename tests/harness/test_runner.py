@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from backends import ConvProblem
+from harness import runner
+from harness.cases import Case
+from harness.records import Cell, Status
+from harness.runner import RunSettings
+
+SMALL = Case(problem=ConvProblem.parse('ic4ih10oc4kh3ph1n"small"'), suite="test", group="layers")
+SMALLER = Case(problem=ConvProblem.parse('--dir=FWD_B ic2iw20oc3kw3n"smaller"'), suite="test", group="layers")
+
+
+@pytest.fixture(autouse=True)
+def _workers_find_the_faulty_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
+
+
+def cells_of(
+    backends: Sequence[str],
+    cases: Sequence[Case] = (SMALL,),
+    *,
+    budget_s: float = 20.0,
+    case_timeout_s: float = 20.0,
+    memory_limit_bytes: int | None = None,
+    is_timed: bool = True,
+    finished: frozenset[runner.CellPlace] = frozenset(),
+) -> list[Cell]:
+    settings = RunSettings(
+        backends=tuple(backends),
+        threads=1,
+        seed=0,
+        budget_s=budget_s,
+        case_timeout_s=case_timeout_s,
+        memory_limit_bytes=memory_limit_bytes,
+        is_timed=is_timed,
+    )
+    return [event for event in runner.run(cases, settings, finished=finished) if isinstance(event, Cell)]
+
+
+def test_a_right_backend_is_checked_and_timed_in_rounds() -> None:
+    first, second = cells_of(["im2col", "faulty:Correct"])
+
+    for cell in (first, second):
+        assert cell.status in (Status.OK, Status.NOISY)
+        assert cell.check is not None
+        assert [outcome.name for outcome in cell.check.outcomes] == ["exact", "normal"]
+        assert len(cell.samples_ns) == len(cell.rounds) > 0
+        assert min(cell.samples_ns) > 0
+        assert cell.calls_per_block is not None
+        assert cell.prepare_ns is not None
+        assert cell.first_call_ns is not None
+        assert cell.stop is not None
+        assert cell.threads_seen is not None
+    assert set(first.rounds) & set(second.rounds), "rounds are shared, so that samples pair up"
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "says"),
+    [
+        ("faulty:Segfaults", Status.CRASHED, "SIGSEGV"),
+        ("faulty:ExitsQuietly", Status.CRASHED, "exited with code 0"),
+        ("faulty:Raises", Status.CRASHED, "ArithmeticError: prepare fell over"),
+        ("faulty:RaisesInCall", Status.CRASHED, "ArithmeticError: the call fell over"),
+        ("faulty:Unpicklable", Status.CRASHED, "LocalError"),
+        ("faulty:Declines", Status.UNSUPPORTED, "it is Sunday"),
+        ("faulty:FlippedKernel", Status.WRONG, "exact data"),
+        ("faulty:HalfPrecisionInside", Status.WRONG, "normal data"),
+        ("faulty:MutatesInput", Status.WRONG, "modified its input"),
+        ("faulty:CachesFirstAnswer", Status.WRONG, "output of a timed call"),
+        ("faulty:WrongLater", Status.WRONG, "output of a timed call"),
+        ("faulty:MutatesLater", Status.WRONG, "modified its input"),
+        ("faulty:DiesWhileLoading", Status.CRASHED, "exited with code 7"),
+    ],
+)
+def test_a_fault_costs_its_own_cell_only(spec: str, status: Status, says: str) -> None:
+    cells = cells_of([spec, "im2col"], [SMALL, SMALLER])
+
+    faulty_cells = [cell for cell in cells if cell.key.backend == spec]
+    right_cells = [cell for cell in cells if cell.key.backend == "im2col"]
+    assert [cell.status for cell in faulty_cells] == [status] * 2
+    assert all(says in (cell.reason or "") for cell in faulty_cells)
+    assert all(cell.samples_ns == () for cell in faulty_cells)
+    assert all(cell.status in (Status.OK, Status.NOISY) for cell in right_cells)
+
+
+def test_a_hang_that_ignores_signals_ends_at_the_limit_with_its_grandchildren(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid_file = tmp_path / "pid"
+    monkeypatch.setenv("FAULTY_CHILD_PID_FILE", str(pid_file))
+
+    hung, right = cells_of(["faulty:Hangs", "im2col"], case_timeout_s=3.0)
+
+    assert hung.status is Status.TIMEOUT
+    assert "--case-timeout 3s" in (hung.reason or "")
+    assert right.status in (Status.OK, Status.NOISY)
+    assert has_ended(int(pid_file.read_text()))
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone or a zombie, given a moment to get there."""
+    for _ in range(50):
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX":
+                return True
+            os.kill(pid, 0)
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_garbage_and_floods_on_stdout_and_stderr_harm_nothing() -> None:
+    (cell,) = cells_of(["faulty:FloodsOutput"])
+
+    assert cell.status is not Status.CRASHED or "list" in (cell.reason or "")
+    assert cell.check is not None
+
+
+def test_memory_beyond_the_limit_is_refused_to_its_cell() -> None:
+    eater, right = cells_of(["faulty:EatsMemory", "im2col"], memory_limit_bytes=1 << 30)
+
+    assert eater.status is Status.OUT_OF_MEMORY
+    assert right.status in (Status.OK, Status.NOISY)
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("nonesuch", "unknown backend 'nonesuch'"),
+        ("torhc", "did you mean 'torch'"),
+        ("im2col[workspace_mb=0]", "workspace_mb=0"),
+        ("im2col[tile=3]", "it takes workspace_mb"),
+        ("faulty:Nonesuch", "has no attribute"),
+        ("nonesuch.module:Backend", "cannot import"),
+        ("faulty:RefusesToLoad", "its shared library is missing"),
+    ],
+)
+def test_a_backend_that_cannot_be_opened_ends_the_run_before_it_starts(spec: str, says: str) -> None:
+    with pytest.raises(runner.UsageError, match=says):
+        cells_of(["im2col", spec])
+
+
+def test_a_hopeless_case_is_skipped_with_its_prediction_once_the_rate_is_known() -> None:
+    small = [Case(problem=ConvProblem.parse(f"ic2ih{h}oc4kh3"), suite="test", group="g") for h in (8, 12, 16)]
+    large = Case(problem=ConvProblem.parse("ic64ih112oc64kh3ph1"), suite="test", group="g")
+
+    cells = cells_of(["naive"], [*small, large], case_timeout_s=5.0)
+
+    assert [cell.status in (Status.OK, Status.NOISY) for cell in cells] == [True, True, True, False]
+    assert cells[-1].status is Status.SKIPPED
+    assert "predicted" in (cells[-1].reason or "")
+    assert "from 3 finished cells" in (cells[-1].reason or "")
+
+
+def test_cases_beyond_the_budget_are_skipped_and_say_so() -> None:
+    cells = cells_of(["im2col"], [SMALL, SMALLER], budget_s=1e-6)
+
+    assert [cell.status for cell in cells] == [Status.SKIPPED] * 2
+    assert "the budget" in (cells[0].reason or "")
+
+
+def test_a_check_times_nothing() -> None:
+    (cell,) = cells_of(["im2col"], is_timed=False, budget_s=math.inf)
+
+    assert cell.status is Status.OK
+    assert cell.samples_ns == ()
+    assert cell.stop is None
+
+
+def test_a_problem_in_two_groups_is_measured_once_and_shown_in_both() -> None:
+    twin = Case(problem=SMALL.problem.replace(label="twin"), suite="test", group="sweep", axis="kernel", axis_value=3)
+
+    one, two = cells_of(["im2col"], [SMALL, twin])
+
+    assert one.samples_ns == two.samples_ns
+    assert (one.group, one.label) == ("layers", "small")
+    assert (two.group, two.label, two.axis_value) == ("sweep", "twin", 3)
+
+
+def test_finished_cells_are_not_measured_again() -> None:
+    (first,) = cells_of(["im2col"], [SMALL], is_timed=False)
+
+    rest = cells_of(["im2col"], [SMALL, SMALLER], is_timed=False, finished=frozenset([runner.place_of(first)]))
+
+    assert [cell.label for cell in rest] == ["smaller"]
+
+
+def test_real_pictures_are_measured_under_the_edge_kernels() -> None:
+    case = Case(problem=ConvProblem.parse("ic1ih256oc2kh3ph1"), suite="test", group="edges", data="mri")
+
+    (cell,) = cells_of(["im2col"], [case], is_timed=False)
+
+    assert cell.status is Status.OK
+    assert cell.check is not None
+    assert [outcome.name for outcome in cell.check.outcomes] == ["exact", "mri"]
