@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 MISSING = "–"
 
 _TIME_STEPS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
@@ -23,7 +25,7 @@ def time_text(ns: float | None) -> str:
     """Nanoseconds in the unit that suits them: "1.23 ms"."""
     if ns is None:
         return MISSING
-    scale, unit = next((step for step in _TIME_STEPS if ns >= step[0] * 0.9995), _TIME_STEPS[-1])
+    scale, unit = time_unit(ns)
     return f"{digits(ns / scale)} {unit}"
 
 
@@ -53,3 +55,17 @@ def duration_text(seconds: float) -> str:
 def gflop_per_s(flops: int, ns: float) -> float:
     """GFLOP/s from operations and nanoseconds (their units cancel)."""
     return flops / ns
+
+
+def fixed(value: float, significant: int = 3) -> str:
+    """A decimal that keeps its trailing zeros, so that a column lines up: 1.5 is "1.50", 1234.5 is "1230"."""
+    if value == 0:
+        return "0"
+    rounded = float(f"{value:.{significant - 1}e}")
+    decimals = significant - 1 - math.floor(math.log10(abs(rounded)))
+    return f"{rounded:.{max(0, decimals)}f}"
+
+
+def time_unit(ns: float) -> tuple[float, str]:
+    """The unit that suits a time, as its length in ns and its name: (1e6, "ms")."""
+    return next((step for step in _TIME_STEPS if ns >= step[0] * 0.9995), _TIME_STEPS[-1])

@@ -1,0 +1,106 @@
+"""Everything that a report says, worked out once: groups, verdicts, crossovers, wrong backends, holes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.records import Cell, RunHeader, Status
+from harness.report.cases import Case, CaseGroup, Sweep, backends_of, groups_of, is_timed
+from harness.report.verdict import (
+    CaseVerdict,
+    Crossover,
+    GroupVerdict,
+    WrongBackend,
+    crossovers,
+    judge_group,
+    wrong_backends,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepFindings:
+    """A sweep and where the lead changes along it."""
+
+    sweep: Sweep
+    crossovers: tuple[Crossover, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupFindings:
+    """A group and what was found in it."""
+
+    group: CaseGroup
+    verdict: GroupVerdict
+    sweeps: tuple[SweepFindings, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hole:
+    """A cell without a time, and why."""
+
+    group: CaseGroup
+    case: Case
+    cell: Cell
+
+    @property
+    def reason(self) -> str:
+        """Why there is no time."""
+        if self.cell.reason:
+            return self.cell.reason
+        return "checked, not timed" if self.cell.status is Status.OK else "no reason was recorded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """A run, understood."""
+
+    header: RunHeader
+    cells: tuple[Cell, ...]
+    backends: tuple[str, ...]
+    groups: tuple[GroupFindings, ...]
+    overall: GroupVerdict
+    wrong: tuple[WrongBackend, ...]
+    holes: tuple[Hole, ...]
+    verdicts: Mapping[Case, CaseVerdict]
+    noise_floor: float
+
+
+def find(header: RunHeader, cells: Sequence[Cell], noise_floor: float = 0.0) -> Findings:
+    """What these cells say.
+
+    Args:
+        header: Of the run; its order of backends is kept.
+        cells: In the order they ended. Of two of the same case and backend the later counts.
+        noise_floor: The smallest relative difference this run can see; smaller ones are called ties.
+    """
+    groups = groups_of(cells, header.backends)
+    judged = [judge_group(group.cases, noise_floor) for group in groups]
+    verdicts = {verdict.case: verdict for item in judged for verdict in item.verdicts}
+    kept = tuple(cell for group in groups for case in group.cases for cell in case.cells.values())
+    return Findings(
+        header=header,
+        cells=kept,
+        backends=backends_of(cells, header.backends),
+        groups=tuple(
+            GroupFindings(
+                group=group,
+                verdict=verdict,
+                sweeps=tuple(
+                    SweepFindings(sweep=sweep, crossovers=crossovers(sweep, verdicts)) for sweep in group.sweeps
+                ),
+            )
+            for group, verdict in zip(groups, judged, strict=True)
+        ),
+        overall=judge_group([case for group in groups for case in group.cases], noise_floor),
+        wrong=wrong_backends(groups),
+        holes=tuple(
+            Hole(group=group, case=case, cell=cell)
+            for group in groups
+            for case in group.cases
+            for cell in case.cells.values()
+            if not is_timed(cell)
+        ),
+        verdicts=verdicts,
+        noise_floor=noise_floor,
+    )

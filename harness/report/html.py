@@ -1,0 +1,210 @@
+"""report.html: one file that opens with no network, every value in it escaped."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jinja2
+
+from harness.report import tables
+from harness.report.accuracy import accuracy_of
+from harness.report.cases import CaseGroup, slug
+from harness.report.sentences import LineKind, coverage_text, verdict_lines
+from harness.report.wording import (
+    cell_words,
+    machine_rows,
+    machine_text,
+    padded_time,
+    repeat_line,
+    row_unit,
+    status_words,
+)
+from harness.units import MISSING, bytes_text, digits, gflop_per_s
+
+if TYPE_CHECKING:
+    from harness.records import Cell
+    from harness.report.canvas import Plot
+    from harness.report.findings import Findings, GroupFindings
+    from harness.report.plots import PlotSet
+    from harness.report.verdict import CaseVerdict
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+_SECTIONS = (
+    ("verdict", "Verdict"),
+    ("reading", "How to read this"),
+    ("winners", "Winners"),
+    ("groups", "Results by group"),
+    ("networks", "Network totals"),
+    ("accuracy", "Accuracy"),
+    ("lifecycle", "When it pays off"),
+    ("pictures", "Pictures"),
+    ("holes", "What is missing"),
+    ("numbers", "Every number"),
+    ("machine", "Machine and run"),
+)
+_ALWAYS = ("verdict", "reading", "groups", "numbers", "machine")
+
+
+def html_report(findings: Findings, plots: PlotSet, pictures: Sequence[Plot] = ()) -> str:
+    """The page.
+
+    Args:
+        findings: What the run says.
+        plots: Embedded as images, so that their text cannot act on the page.
+        pictures: Edge pictures, likewise.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(_page(findings, plots, pictures))
+
+
+def _page(findings: Findings, plots: PlotSet, pictures: Sequence[Plot]) -> dict[str, object]:
+    header = findings.header
+    lines = verdict_lines(findings)
+    page: dict[str, object] = {
+        "title_suffix": f"{machine_text(header)}, {header.started_utc[:10]}",
+        "meta": _meta_text(findings),
+        **{kind.value: [line for line in lines if line.kind is kind] for kind in LineKind},
+        "any_checked": tables.was_checked(findings.cells),
+        "noise_floor": f"{digits(100 * findings.noise_floor, 2)} %" if findings.noise_floor else "",
+        "backends": findings.backends,
+        "winners": tables.wins_rows(findings),
+        "coverage": f"Last row: {coverage_text(findings.overall)}",
+        "groups": _groups(findings, plots, {line.about: line.text for line in lines if line.kind is LineKind.WHEN}),
+        "networks": tables.network_tables(findings),
+        "accuracy": tables.accuracy_rows(findings),
+        "accuracy_plots": [_embedded(plot) for plot in plots.accuracy],
+        "lifecycle": tables.lifecycle_rows(findings),
+        "pay_offs": [
+            {"title": found.group.title, "backends": found.group.backends, "rows": rows}
+            for found in findings.groups
+            if (rows := tables.pay_off_rows(found))
+        ],
+        "pictures": [_embedded(plot) for plot in pictures],
+        "holes": tables.hole_rows(findings),
+        "numbers": [_number_row(findings, verdict, cell) for verdict, cell in _every_cell(findings)],
+        "command": shlex.join(header.command),
+        "warnings": header.warnings,
+        "facts": _facts(findings),
+    }
+    page["contents"] = [(key, name) for key, name in _SECTIONS if key in _ALWAYS or page[key]]
+    return page
+
+
+def _meta_text(findings: Findings) -> str:
+    header = findings.header
+    backends = f"{len(findings.backends)} backend{'s' if len(findings.backends) != 1 else ''}"
+    parts = [
+        machine_text(header),
+        header.started_utc,
+        f"commit {header.commit}" if header.commit else "",
+        f"seed {header.seed}",
+        f"{backends}, {len(findings.verdicts)} cases, {len(findings.cells)} cells",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _groups(findings: Findings, plots: PlotSet, said: Mapping[str, str]) -> list[dict[str, object]]:
+    ids = _unique_ids([found.group for found in findings.groups])
+    return [_group(found, plots, said, ids[found.group.title]) for found in findings.groups]
+
+
+def _group(found: GroupFindings, plots: PlotSet, said: Mapping[str, str], identifier: str) -> dict[str, object]:
+    title = found.group.title
+    abouts = [item.sweep.title for item in found.sweeps] or [title]
+    first = [*plots.sweeps.get(title, ()), *_one(plots.rates, title)]
+    more = [*_one(plots.ratios, title), *_one(plots.speedups, title)]
+    return {
+        "id": identifier,
+        "title": title,
+        "lines": [said[about] if about == title else f"{about}: {said[about]}" for about in abouts if about in said],
+        "plots": [_embedded(plot) for plot in first],
+        "more_plots": [_embedded(plot) for plot in more],
+        "backends": found.group.backends,
+        "rows": tables.case_rows(found),
+        "coverage": coverage_text(found.verdict),
+    }
+
+
+def _one(plots: Mapping[str, Plot], title: str) -> tuple[Plot, ...]:
+    return (plots[title],) if title in plots else ()
+
+
+def _unique_ids(groups: Sequence[CaseGroup]) -> dict[str, str]:
+    return {group.title: f"group-{place}-{slug(group.title)}" for place, group in enumerate(groups, 1)}
+
+
+def _embedded(plot: Plot) -> dict[str, object]:
+    """A plot as an image with its own document: ids do not clash, and nothing in it can run."""
+    encoded = base64.b64encode(plot.svg.encode()).decode()
+    return {"uri": f"data:image/svg+xml;base64,{encoded}", "alt": plot.alt, "height": _height(plot.svg)}
+
+
+def _height(svg: str) -> int:
+    """The height that goes with the 900 pixels of width that the page reserves."""
+    size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    return round(900 * float(size.group(2)) / float(size.group(1))) if size else 500
+
+
+def _every_cell(findings: Findings) -> Iterable[tuple[CaseVerdict, Cell]]:
+    for verdict in findings.verdicts.values():
+        for cell in verdict.case.cells.values():
+            yield verdict, cell
+
+
+def _number_row(findings: Findings, verdict: CaseVerdict, cell: Cell) -> dict[str, object]:
+    contender = verdict.by_backend.get(cell.key.backend)
+    words = cell_words(verdict, cell.key.backend)
+    time = contender.time_ns if contender is not None else None
+    accuracy = accuracy_of(cell)
+    rate = gflop_per_s(verdict.case.problem.flops, time.estimate) if time is not None else None
+    share, bits = accuracy.error_over_bound, accuracy.effective_bits
+    prepare, first = (cell.prepare_ns, cell.first_call_ns) if time is not None else (None, None)
+    return {
+        "case": f"{verdict.case.group}: {verdict.case.title}" if verdict.case.group else verdict.case.title,
+        "backend": cell.key.backend,
+        "state": cell.status.value,
+        "status": status_words(cell),
+        "columns": [
+            (MISSING, None)
+            if time is None or words is None
+            else (f"{words.time} {row_unit(verdict)[1]}", time.estimate),
+            (words.interval or words.spread if words is not None and time is not None else MISSING, None),
+            (str(len(cell.samples_ns)), len(cell.samples_ns)) if time is not None else (MISSING, None),
+            (words.ratio, contender.ratio.estimate) if contender is not None and words is not None else (MISSING, None),
+            (digits(rate), rate) if rate is not None else (MISSING, None),
+            (padded_time(prepare), prepare),
+            (padded_time(first), first),
+            (bytes_text(cell.workspace_bytes), cell.workspace_bytes),
+            (digits(share, 2), share) if share is not None else (MISSING, None),
+            (f"{bits:.1f}", bits) if bits is not None else (MISSING, None),
+        ],
+        "command": repeat_line(findings.header, cell),
+    }
+
+
+def _facts(findings: Findings) -> list[tuple[str, str]]:
+    header = findings.header
+    rows = [
+        ("started (UTC)", header.started_utc),
+        ("commit", header.commit or MISSING),
+        ("threads asked for", str(header.threads)),
+        ("seed", str(header.seed)),
+        ("time budget", MISSING if header.budget_s is None else f"{header.budget_s:g} s"),
+        ("limit a case", f"{header.case_timeout_s:g} s"),
+        ("memory limit", bytes_text(header.memory_limit_bytes)),
+        ("suites", ", ".join(header.suites) or MISSING),
+        ("backends asked for", ", ".join(header.backends) or MISSING),
+    ]
+    return rows + machine_rows(header)

@@ -1,0 +1,273 @@
+"""The verdict in plain sentences: what is wrong, what is fastest when, how sure that is, and what is missing."""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.records import Status
+from harness.report.accuracy import SIGNIFICAND_BITS, accuracy_of, looks_narrower
+from harness.report.cases import Sweep, axis_value_text, is_timed, time_of
+from harness.stats import median
+from harness.units import MISSING, digits, fixed
+
+if TYPE_CHECKING:
+    from harness.report.findings import Findings, GroupFindings, SweepFindings
+    from harness.report.verdict import CaseVerdict, Crossover, GroupVerdict, Standing
+
+# More changes of lead than this along one sweep are a scatter, not a rule worth spelling out.
+_MANY_CROSSOVERS = 3
+# CPU time over wall time this far above what was asked, or below half of it, is not the measurement that was asked for.
+_EXTRA_THREADS = 1.25
+
+
+class LineKind(enum.Enum):
+    """What a line of the verdict is about."""
+
+    WRONG = "wrong"
+    FASTEST = "fastest"
+    WHEN = "when"
+    SURE = "sure"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One sentence or two of the verdict."""
+
+    kind: LineKind
+    text: str
+    about: str = ""
+    """The group or sweep it is about, if it is about one."""
+
+
+def verdict_lines(findings: Findings) -> tuple[Line, ...]:
+    """Every line of the verdict, the loudest first."""
+    return (
+        *_wrong_lines(findings),
+        *_overall_lines(findings.overall),
+        *(line for group in findings.groups for line in _when_lines(group)),
+        *_sureness_lines(findings),
+        *_missing_lines(findings),
+    )
+
+
+def names_text(names: Sequence[str]) -> str:
+    """Names as a list in a sentence: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else list(names))
+
+
+def count_text(count: int, noun: str) -> str:
+    """A count with its noun: "1 case", "3 cases"."""
+    return f"{count} {noun if count == 1 else noun + 's'}"
+
+
+def crossover_text(crossover: Crossover, sweep: Sweep) -> str:
+    """One crossover: "fft overtakes numba between kernel size 7 and 9"."""
+    last, first = axis_value_text(crossover.last), axis_value_text(crossover.first)
+    ties = [axis_value_text(value) for value in crossover.tied_at]
+    tied = f" (a tie at {names_text(ties)})" if ties else ""
+    return f"{crossover.after} overtakes {crossover.before} between {sweep.axis_label} {last} and {first}{tied}"
+
+
+def coverage_text(verdict: GroupVerdict) -> str:
+    """What the means of a set of cases are over: "over the 7 of 9 cases that all 5 backends were timed on; ..."."""
+    compared = [item for item in verdict.standings if item.ratio_to_best is not None]
+    if not compared:
+        return "no mean: there is no set of cases that two backends share"
+    text = (
+        f"geometric mean over the {verdict.common} of {count_text(verdict.contested, 'case')}"
+        f" that {names_text([item.backend for item in compared])} were all timed on"
+    )
+    left_out = [f"{item.backend} ({item.timed})" for item in verdict.standings if item.ratio_to_best is None]
+    return f"{text}; too few for a mean: {', '.join(left_out)}" if left_out else text
+
+
+def _wrong_lines(findings: Findings) -> Iterator[Line]:
+    for item in findings.wrong:
+        yield Line(
+            kind=LineKind.WRONG,
+            about=item.backend,
+            text=(
+                f"{item.backend} is WRONG on {item.wrong} of {count_text(item.checked, 'problem')}"
+                f" and ranks nowhere on {'it' if item.wrong == 1 else 'those'}."
+                f" First: {item.first_case}: {item.first_reason}"
+            ),
+        )
+    narrow: dict[str, list[float]] = {}
+    for cell in findings.cells:
+        bits = accuracy_of(cell).effective_bits
+        if is_timed(cell) and looks_narrower(cell) and bits is not None:
+            narrow.setdefault(f"{cell.key.backend} in {cell.dtype}", []).append(bits)
+    for name, lost in narrow.items():
+        expected = SIGNIFICAND_BITS[name.rpartition(" ")[2]]
+        yield Line(
+            kind=LineKind.WRONG,
+            about=name,
+            text=(
+                f"{name} keeps only {digits(min(lost))} of {expected} bits on {count_text(len(lost), 'problem')}:"
+                " its arithmetic is narrower than its label (tf32, float16 or bfloat16 inside)."
+            ),
+        )
+
+
+def _overall_lines(overall: GroupVerdict) -> Iterator[Line]:
+    timed = sum(bool(verdict.contenders) for verdict in overall.verdicts)
+    if not timed:
+        yield Line(kind=LineKind.FASTEST, text="Nothing was timed, so nothing is fastest.")
+        return
+    if not overall.contested:
+        only = sorted({name for verdict in overall.verdicts for name in verdict.by_backend})
+        yield Line(
+            kind=LineKind.FASTEST,
+            text=f"No case had two right and timed backends to compare; timed: {names_text(only)}.",
+        )
+        return
+    best = max(overall.standings, key=lambda item: (item.outright, item.tied))
+    won = f"{best.backend} wins most often: {best.outright} of {count_text(overall.contested, 'case')} outright"
+    tied = f", and it shares the lead in {best.tied} more" if best.tied else ""
+    yield Line(kind=LineKind.FASTEST, text=f"{won}{tied}.")
+    ranked = [item for item in overall.standings if item.ratio_to_best is not None]
+    if len(ranked) > 1:
+        means = [f"{item.backend} {_times(item.ratio_to_best)}" for item in ranked]
+        yield Line(
+            kind=LineKind.FASTEST,
+            text=f"Distance from the best (1× is always best): {', '.join(means)}; {coverage_text(overall)}.",
+        )
+
+
+def _when_lines(found: GroupFindings) -> Iterator[Line]:
+    if found.sweeps:
+        for item in found.sweeps:
+            verdict_of = {verdict.case: verdict for verdict in found.verdict.verdicts}
+            text = _sweep_text(item, [verdict_of[case] for case in item.sweep.cases])
+            if text:
+                yield Line(kind=LineKind.WHEN, about=item.sweep.title, text=text)
+    elif found.verdict.contested:
+        yield Line(kind=LineKind.WHEN, about=found.group.title, text=_wins_text(found.verdict))
+
+
+def _sweep_text(found: SweepFindings, verdicts: Sequence[CaseVerdict]) -> str:
+    contested = [verdict for verdict in verdicts if verdict.is_contested]
+    if not contested:
+        return ""
+    if len(found.crossovers) > _MANY_CROSSOVERS:
+        return f"the lead changes {len(found.crossovers)} times along {found.sweep.axis_label}; the plot shows where."
+    if found.crossovers:
+        changes = "; ".join(crossover_text(item, found.sweep) for item in found.crossovers)
+        return f"{found.crossovers[0].before} leads at first; {changes}.{_ties_text(contested)}"
+    return _steady_text(found.sweep, contested)
+
+
+def _steady_text(sweep: Sweep, contested: Sequence[CaseVerdict]) -> str:
+    """A sweep along which no lead changes hands."""
+    always = set.intersection(*(set(verdict.leaders) for verdict in contested))
+    values = [axis_value_text(verdict.case.axis_value) for verdict in contested]
+    span = f"at every {sweep.axis_label} measured, {values[0]} to {values[-1]}"
+    ties = _ties_text(contested)
+    if all(verdict.outright is not None for verdict in contested) and always:
+        return f"{always.pop()} is fastest {span}{_lead_text(contested)}."
+    if len(always) == 1:
+        return f"{always.pop()} leads, alone or in a tie, {span}.{ties}"
+    if always:
+        return f"{' ≈ '.join(sorted(always))} {span}: no difference was seen."
+    return f"no clear change of lead {span}.{ties}"
+
+
+def _ties_text(contested: Sequence[CaseVerdict]) -> str:
+    """Where nobody leads alone: " Tied: a ≈ b at 64 and 128."."""
+    places: dict[str, list[str]] = {}
+    for verdict in contested:
+        if verdict.outright is None:
+            places.setdefault(" ≈ ".join(sorted(verdict.leaders)), []).append(axis_value_text(verdict.case.axis_value))
+    return "".join(f" Tied: {names} at {names_text(values)}." for names, values in places.items())
+
+
+def _lead_text(contested: Sequence[CaseVerdict]) -> str:
+    """By how much the next backend is behind: ", 1.3× to 2.1× ahead of the next"."""
+    leads = [verdict.contenders[1].ratio.estimate for verdict in contested]
+    low, high = _times(min(leads)), _times(max(leads))
+    return f", {low} ahead of the next" if low == high else f", {low} to {high} ahead of the next"
+
+
+def _wins_text(verdict: GroupVerdict) -> str:
+    wins = [item for item in verdict.standings if item.outright]
+    wins.sort(key=lambda item: -item.outright)
+    parts = [f"{item.backend} {item.outright}" for item in wins]
+    ties = Counter(" ≈ ".join(sorted(v.leaders)) for v in verdict.verdicts if v.is_contested and v.outright is None)
+    parts += [f"{names} tie in {number}" for names, number in ties.most_common()]
+    text = f"of {count_text(verdict.contested, 'contested case')}: {', '.join(parts)}"
+    best = _best_mean(verdict.standings)
+    if best is None:
+        return f"{text}."
+    return f"{text}; nearest to the best throughout is {best.backend} ({_times(best.ratio_to_best)})."
+
+
+def _best_mean(standings: Sequence[Standing]) -> Standing | None:
+    ranked = [item for item in standings if item.ratio_to_best is not None]
+    return ranked[0] if len(ranked) > 1 else None
+
+
+def _sureness_lines(findings: Findings) -> Iterator[Line]:
+    timed = [cell for cell in findings.cells if is_timed(cell)]
+    if not timed:
+        return
+    widths = [
+        width
+        for cell in timed
+        if (time := time_of(cell)) is not None and (width := time.half_width_fraction) is not None
+    ]
+    parts = []
+    if widths:
+        parts.append(f"the typical 95 % interval of a median is ±{digits(100 * median(widths), 2)} %")
+    bare = len(timed) - len(widths)
+    if bare:
+        parts.append(f"{bare} of {count_text(len(timed), 'time')} have too few samples for an interval")
+    noisy = sum(cell.status is Status.NOISY for cell in timed)
+    if noisy:
+        parts.append(f"{count_text(noisy, 'cell')} {'is' if noisy == 1 else 'are'} noisy")
+    ties = sum(v.is_contested and v.outright is None for v in findings.verdicts.values())
+    if ties:
+        parts.append(f"{count_text(ties, 'case')} {'is a tie' if ties == 1 else 'are ties'}")
+    if findings.noise_floor:
+        parts.append(f"differences under {digits(100 * findings.noise_floor, 2)} % cannot be seen in this run")
+    if findings.header.warnings:
+        parts.append(f"{count_text(len(findings.header.warnings), 'warning')} about this machine came before the run")
+    odd = [
+        cell
+        for cell in timed
+        if cell.threads_seen is not None
+        and not cell.threads_asked / 2 <= cell.threads_seen <= cell.threads_asked * _EXTRA_THREADS
+    ]
+    if odd:
+        names = sorted({cell.key.backend for cell in odd})
+        parts.append(f"{count_text(len(odd), 'cell')} used other than the threads asked for ({names_text(names)})")
+    yield Line(kind=LineKind.SURE, text=_sentence("; ".join(parts)))
+
+
+def _missing_lines(findings: Findings) -> Iterator[Line]:
+    if findings.holes:
+        kinds = Counter(hole.cell.status.value.replace("_", " ") for hole in findings.holes)
+        listed = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
+        yield Line(
+            kind=LineKind.MISSING,
+            text=f"{len(findings.holes)} of {count_text(len(findings.cells), 'cell')} have no time: {listed}.",
+        )
+    unfinished = findings.header.cells_planned - len(findings.cells)
+    if unfinished > 0:
+        yield Line(
+            kind=LineKind.MISSING,
+            text=f"{unfinished} of {count_text(findings.header.cells_planned, 'planned cell')} were not reached;"
+            " the same command with --resume goes on where it stopped.",
+        )
+
+
+def _times(ratio: float | None) -> str:
+    return MISSING if ratio is None else f"{fixed(max(1.0, ratio))}×"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."

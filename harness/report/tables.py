@@ -1,0 +1,264 @@
+"""The tables that HTML and Markdown share, as rows of finished text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.records import Cell, Status
+from harness.report.accuracy import accuracy_of
+from harness.report.cases import CHECKED_STATUSES
+from harness.report.lifecycle import calls_to_pay_off, lifecycle_of
+from harness.report.networks import is_network, network_totals
+from harness.report.wording import CellWords, cell_words, leaders_text, padded_time, row_unit, status_words
+from harness.stats import median
+from harness.units import MISSING, digits, fixed
+
+if TYPE_CHECKING:
+    from harness.report.findings import Findings, GroupFindings
+    from harness.report.verdict import CaseVerdict, GroupVerdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseRow:
+    """One case: its words by backend."""
+
+    title: str
+    descriptor: str
+    unit: str
+    cells: tuple[CellWords | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WinsCell:
+    """One backend's standing in a group."""
+
+    wins: str
+    """"3" won outright, "3 + 2" with cases tied for the lead."""
+    mean: str
+    best: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class WinsRow:
+    """Standings in one group, by backend; None for a backend without a contested time there."""
+
+    title: str
+    contested: int
+    cells: tuple[WinsCell | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkRow:
+    """One backend's total over a network."""
+
+    backend: str
+    time: str
+    interval: str
+    layers: str
+    is_complete: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkTable:
+    """The totals of one network."""
+
+    title: str
+    rows: tuple[NetworkRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccuracyRow:
+    """How exact one backend was over all checked cells."""
+
+    backend: str
+    checked: int
+    wrong: int
+    share: str
+    bits: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LifecycleRow:
+    """What one backend costs before its steady speed."""
+
+    backend: str
+    prepare: str
+    prepare_most: str
+    first: str
+    first_ratio: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PayOffRow:
+    """After how many calls the fastest has cost less than each rival, prepare and first call included."""
+
+    title: str
+    winner: str
+    calls: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoleRow:
+    """One cell without a time."""
+
+    group: str
+    case: str
+    backend: str
+    state: str
+    status: str
+    reason: str
+
+
+def case_rows(found: GroupFindings) -> tuple[CaseRow, ...]:
+    """Every case of a group."""
+    return tuple(
+        CaseRow(
+            title=verdict.case.title,
+            descriptor=verdict.case.descriptor,
+            unit=row_unit(verdict)[1],
+            cells=tuple(cell_words(verdict, backend) for backend in found.group.backends),
+        )
+        for verdict in found.verdict.verdicts
+    )
+
+
+def wins_rows(findings: Findings) -> tuple[WinsRow, ...]:
+    """Standings by group, and over all groups where there are several; nothing without a contest."""
+    rows = [
+        _wins_row(found.group.title, found.verdict, findings.backends)
+        for found in findings.groups
+        if found.verdict.contested
+    ]
+    if len(rows) > 1:
+        rows.append(_wins_row("all", findings.overall, findings.backends))
+    return tuple(rows)
+
+
+def network_tables(findings: Findings) -> tuple[NetworkTable, ...]:
+    """Totals of every group whose layers have counts."""
+    return tuple(
+        NetworkTable(
+            title=found.group.title,
+            rows=tuple(
+                NetworkRow(
+                    backend=total.backend,
+                    time=("" if total.is_complete else "≥ ") + padded_time(total.time_ns.estimate),
+                    interval=MISSING
+                    if total.time_ns.low is None or total.time_ns.high is None
+                    else f"{padded_time(total.time_ns.low)} to {padded_time(total.time_ns.high)}",
+                    layers=f"{total.layers} of {total.layers_total}",
+                    is_complete=total.is_complete,
+                )
+                for total in network_totals(found.verdict.verdicts, found.group.backends)
+            ),
+        )
+        for found in findings.groups
+        if is_network(found.group)
+    )
+
+
+def accuracy_rows(findings: Findings) -> tuple[AccuracyRow, ...]:
+    """How exact each checked backend was."""
+    rows = []
+    for backend in findings.backends:
+        cells = [cell for cell in findings.cells if cell.key.backend == backend and cell.status in CHECKED_STATUSES]
+        shares = [share for cell in cells if (share := accuracy_of(cell).error_over_bound) is not None]
+        bits = [kept for cell in cells if (kept := accuracy_of(cell).effective_bits) is not None]
+        if cells:
+            rows.append(
+                AccuracyRow(
+                    backend=backend,
+                    checked=len(cells),
+                    wrong=sum(cell.status is Status.WRONG for cell in cells),
+                    share=digits(max(shares), 2) if shares else MISSING,
+                    bits=f"{min(bits):.1f}" if bits else MISSING,
+                )
+            )
+    return tuple(rows)
+
+
+def lifecycle_rows(findings: Findings) -> tuple[LifecycleRow, ...]:
+    """One-time costs by backend, over the cells where all were measured."""
+    rows = []
+    for backend in findings.backends:
+        lives = [life for cell in findings.cells if cell.key.backend == backend and (life := lifecycle_of(cell))]
+        if lives:
+            rows.append(
+                LifecycleRow(
+                    backend=backend,
+                    prepare=padded_time(median([life.prepare_ns for life in lives])),
+                    prepare_most=padded_time(max(life.prepare_ns for life in lives)),
+                    first=padded_time(median([life.first_call_ns for life in lives])),
+                    first_ratio=f"{fixed(median([life.first_call_ns / life.steady_ns for life in lives]))}×",
+                )
+            )
+    return tuple(rows)
+
+
+def pay_off_rows(found: GroupFindings) -> tuple[PayOffRow, ...]:
+    """Break-even of each contested case's fastest backend against every other, where costs were measured."""
+    contested = [verdict for verdict in found.verdict.verdicts if verdict.is_contested]
+    rows = [
+        PayOffRow(
+            title=verdict.case.title,
+            winner=leaders_text(verdict),
+            calls=tuple(pay_off_text(verdict, backend) for backend in found.group.backends),
+        )
+        for verdict in contested
+    ]
+    return tuple(row for row in rows if any(calls != MISSING for calls in row.calls))
+
+
+def pay_off_text(verdict: CaseVerdict, rival: str) -> str:
+    """The number of calls from which the case's winner has paid off against a rival."""
+    winner, other = verdict.winner, verdict.by_backend.get(rival)
+    if winner is None or other is None or other.is_winner:
+        return MISSING
+    if other.is_tie:
+        return "≈ tie"
+    ours, theirs = lifecycle_of(winner.cell), lifecycle_of(other.cell)
+    if ours is None or theirs is None:
+        return MISSING
+    calls = calls_to_pay_off(ours, theirs)
+    return "never" if calls is None else f"{calls:,}".replace(",", "\u202f")
+
+
+def hole_rows(findings: Findings) -> tuple[HoleRow, ...]:
+    """Every cell without a time, with its reason."""
+    return tuple(
+        HoleRow(
+            group=hole.group.title,
+            case=hole.case.title,
+            backend=hole.cell.key.backend,
+            state=hole.cell.status.value,
+            status=status_words(hole.cell),
+            reason=hole.reason,
+        )
+        for hole in findings.holes
+    )
+
+
+def was_checked(cells: Sequence[Cell]) -> bool:
+    """Whether any result was checked at all."""
+    return any(cell.status in CHECKED_STATUSES for cell in cells)
+
+
+def _wins_row(title: str, verdict: GroupVerdict, backends: Sequence[str]) -> WinsRow:
+    standings = {item.backend: item for item in verdict.standings}
+    most = max((item.outright, item.tied) for item in verdict.standings)
+    cells: list[WinsCell | None] = []
+    for backend in backends:
+        item = standings.get(backend)
+        if item is None or not item.timed:
+            cells.append(None)
+            continue
+        cells.append(
+            WinsCell(
+                wins=f"{item.outright} + {item.tied}" if item.tied else str(item.outright),
+                mean=MISSING if item.ratio_to_best is None else f"{fixed(item.ratio_to_best)}×",
+                best=(item.outright, item.tied) == most,
+            )
+        )
+    return WinsRow(title=title, contested=verdict.contested, cells=tuple(cells))

@@ -1,0 +1,266 @@
+"""Who wins each case, by how much and how surely; and what that adds up to over a group.
+
+A ratio is paired: samples of one interleaved round are divided, so drift of the machine cancels. Two backends tie when
+the interval of their ratio reaches 1, or when there is no interval and they are closer than one sample can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from harness.records import Cell, Status
+from harness.report.cases import CHECKED_STATUSES, Case, CaseGroup, Sweep, time_of
+from harness.stats import Interval, geometric_mean, median, paired_ratio
+
+# Without an interval nothing supports a verdict on a small difference; single samples of one kernel commonly differ
+# by this much on a machine that is not tuned for benchmarking.
+NOISE_WITHOUT_INTERVAL = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """One right backend in one case."""
+
+    backend: str
+    cell: Cell
+    time_ns: Interval
+    ratio: Interval
+    """Time over the winner's time; exactly 1 for the winner."""
+    is_winner: bool
+    is_tie: bool
+    """Not the winner, and not told apart from it."""
+
+    @property
+    def leads(self) -> bool:
+        """The winner, or tied with it."""
+        return self.is_winner or self.is_tie
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseVerdict:
+    """One case, decided."""
+
+    case: Case
+    contenders: tuple[Contender, ...]
+    """Fastest first; empty where no backend was right and timed."""
+
+    @property
+    def winner(self) -> Contender | None:
+        """The fastest right backend."""
+        return self.contenders[0] if self.contenders else None
+
+    @property
+    def leaders(self) -> tuple[str, ...]:
+        """The winner and every backend tied with it."""
+        return tuple(contender.backend for contender in self.contenders if contender.leads)
+
+    @property
+    def is_contested(self) -> bool:
+        """At least two backends could have won."""
+        return len(self.contenders) > 1
+
+    @property
+    def outright(self) -> str | None:
+        """The one backend that is faster than every other; None for a tie or without a contest."""
+        return self.leaders[0] if self.is_contested and len(self.leaders) == 1 else None
+
+    @cached_property
+    def by_backend(self) -> Mapping[str, Contender]:
+        """Contenders by backend."""
+        return {contender.backend: contender for contender in self.contenders}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """One backend over a set of cases."""
+
+    backend: str
+    outright: int
+    tied: int
+    timed: int
+    ratio_to_best: float | None
+    """Geometric mean over the common set; None for a backend that is not part of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupVerdict:
+    """Who wins how many of some cases, and the mean distance from the best over the cases that can be compared."""
+
+    verdicts: tuple[CaseVerdict, ...]
+    standings: tuple[Standing, ...]
+    """Best first."""
+    common: int
+    """Cases that every backend with a mean was timed on: the set of the means."""
+    contested: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrongBackend:
+    """A backend that gave wrong results."""
+
+    backend: str
+    wrong: int
+    checked: int
+    first_case: str
+    first_reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crossover:
+    """Where one backend takes over from another along a sweep."""
+
+    before: str
+    after: str
+    last: float
+    """The last value at which `before` was still leading, alone or in a tie."""
+    first: float
+    """The first value at which `after` leads and `before` does not."""
+    tied_at: tuple[float, ...] = ()
+    """Values up to `last` at which both led."""
+
+
+def judge(case: Case, noise_floor: float = 0.0) -> CaseVerdict:
+    """The verdict on one case.
+
+    Args:
+        case: Its cells; only those right and timed take part.
+        noise_floor: The smallest relative difference this run can see; a smaller one is a tie.
+    """
+    times = {backend: time for backend, cell in case.timed.items() if (time := time_of(cell)) is not None}
+    ranked = sorted(times, key=lambda backend: times[backend].estimate)
+    contenders = []
+    for backend in ranked:
+        is_winner = backend == ranked[0]
+        ratio = (
+            Interval(estimate=1.0, low=None, high=None)
+            if is_winner
+            else ratio_between(case.timed[backend], case.timed[ranked[0]])
+        )
+        contenders.append(
+            Contender(
+                backend=backend,
+                cell=case.timed[backend],
+                time_ns=times[backend],
+                ratio=ratio,
+                is_winner=is_winner,
+                is_tie=not is_winner and is_tie(ratio, noise_floor),
+            )
+        )
+    return CaseVerdict(case=case, contenders=tuple(contenders))
+
+
+def ratio_between(numerator: Cell, denominator: Cell) -> Interval:
+    """Time of one cell over another's: paired where they share rounds, else of the medians and without an interval."""
+    paired = paired_ratio(_by_round(numerator), _by_round(denominator))
+    if paired is not None:
+        return paired
+    return Interval(estimate=median(numerator.samples_ns) / median(denominator.samples_ns), low=None, high=None)
+
+
+def is_tie(ratio: Interval, noise_floor: float = 0.0) -> bool:
+    """Whether a ratio to the fastest is too close to 1 to name the slower of the two."""
+    if ratio.low is None:
+        return ratio.estimate <= 1 + max(noise_floor, NOISE_WITHOUT_INTERVAL)
+    return ratio.low <= 1 + noise_floor
+
+
+def judge_group(cases: Iterable[Case], noise_floor: float = 0.0) -> GroupVerdict:
+    """Standings over some cases; means only over a common set of cases, so that holes flatter nobody."""
+    verdicts = tuple(judge(case, noise_floor) for case in cases)
+    contested = [verdict for verdict in verdicts if verdict.is_contested]
+    backends = tuple(dict.fromkeys(name for verdict in verdicts for name in verdict.case.cells))
+    compared, common = _common_set(contested, backends)
+    standings = [_standing(backend, contested, common if backend in compared else []) for backend in backends]
+    return GroupVerdict(
+        verdicts=verdicts,
+        standings=tuple(sorted(standings, key=_rank)),
+        common=len(common),
+        contested=len(contested),
+    )
+
+
+def wrong_backends(groups: Iterable[CaseGroup]) -> tuple[WrongBackend, ...]:
+    """Every backend with a wrong result, worst first."""
+    found: dict[str, list[tuple[Case, Cell]]] = {}
+    checked: dict[str, int] = {}
+    for case in (case for group in groups for case in group.cases):
+        for backend, cell in case.cells.items():
+            checked[backend] = checked.get(backend, 0) + (cell.status in CHECKED_STATUSES)
+            if cell.status is Status.WRONG:
+                found.setdefault(backend, []).append((case, cell))
+    wrong = [
+        WrongBackend(
+            backend=backend,
+            wrong=len(hits),
+            checked=checked[backend],
+            first_case=hits[0][0].title,
+            first_reason=hits[0][1].reason or "no reason was recorded",
+        )
+        for backend, hits in found.items()
+    ]
+    return tuple(sorted(wrong, key=lambda item: -item.wrong))
+
+
+def crossovers(sweep: Sweep, verdicts: Mapping[Case, CaseVerdict]) -> tuple[Crossover, ...]:
+    """Where the lead changes along a sweep; a tie does not change it."""
+    found: list[Crossover] = []
+    champion: str | None = None
+    last = 0.0
+    tied_at: list[tuple[float, tuple[str, ...]]] = []
+    for verdict in (verdicts[case] for case in sweep.cases):
+        value, winner = verdict.case.axis_value, verdict.winner
+        if not verdict.is_contested or value is None or winner is None:
+            continue
+        if champion is None:
+            # A sweep that opens with a tie has no champion until somebody leads alone.
+            champion = verdict.outright
+        elif champion not in verdict.leaders:
+            both = tuple(place for place, leaders in tied_at if winner.backend in leaders)
+            found.append(Crossover(before=champion, after=winner.backend, last=last, first=value, tied_at=both))
+            champion, tied_at = winner.backend, []
+        if verdict.outright is not None:
+            tied_at = []
+        elif champion is not None:
+            tied_at.append((value, verdict.leaders))
+        last = value
+    return tuple(found)
+
+
+def _by_round(cell: Cell) -> dict[int, float]:
+    if len(cell.rounds) != len(cell.samples_ns):
+        return {}
+    return dict(zip(cell.rounds, cell.samples_ns, strict=True))
+
+
+def _common_set(contested: Sequence[CaseVerdict], backends: Sequence[str]) -> tuple[tuple[str, ...], list[CaseVerdict]]:
+    """The backends to compare and the cases all of them were timed on.
+
+    A backend that was timed rarely (loops skipped on large layers) would shrink the set for all, so the least timed is
+    left out until at least half of the contested cases remain.
+    """
+    timed = {backend: sum(backend in verdict.by_backend for verdict in contested) for backend in backends}
+    compared = [backend for backend in backends if timed[backend]]
+    while compared:
+        common = [verdict for verdict in contested if all(name in verdict.by_backend for name in compared)]
+        if 2 * len(common) >= len(contested):
+            return tuple(compared), common
+        compared.remove(min(compared, key=lambda name: timed[name]))
+    return (), []
+
+
+def _standing(backend: str, contested: Sequence[CaseVerdict], common: Sequence[CaseVerdict]) -> Standing:
+    ratios = [max(1.0, verdict.by_backend[backend].ratio.estimate) for verdict in common]
+    return Standing(
+        backend=backend,
+        outright=sum(verdict.outright == backend for verdict in contested),
+        tied=sum(backend in verdict.leaders and verdict.outright is None for verdict in contested),
+        timed=sum(backend in verdict.by_backend for verdict in contested),
+        ratio_to_best=geometric_mean(ratios) if ratios else None,
+    )
+
+
+def _rank(standing: Standing) -> tuple[bool, float, int]:
+    mean = standing.ratio_to_best
+    return (mean is None, mean or 0.0, -standing.outright - standing.tied)

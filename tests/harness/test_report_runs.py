@@ -1,0 +1,207 @@
+"""Made-up runs that the report tests share, and the promise that they hold every kind of cell."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+from collections.abc import Sequence
+
+from backends.problem import ConvProblem
+from harness.records import CaseKey, Cell, CheckOutcome, DataOutcome, RunHeader, Status, StopReason
+
+CHANNELS_LAST = "torch[layout=channels_last]"
+BACKENDS = ("naive", "im2col", "fft", "numba", "torch", CHANNELS_LAST)
+ALGORITHMS = {"naive": "direct", "im2col": "gemm", "fft": "fft", "numba": "direct"}
+PREPARE_MS = {"naive": 0.01, "im2col": 0.05, "fft": 2.0, "numba": 850.0, "torch": 0.4, CHANNELS_LAST: 0.9}
+FIRST_MS = {"naive": 0.0, "im2col": 0.3, "fft": 1.5, "numba": 2.0, "torch": 6.0, CHANNELS_LAST: 9.0}
+SECONDS = 1e9
+
+Place = tuple[str, str | None, float | None, ConvProblem, str | None]
+"""Group, axis, value on it, problem, data."""
+
+
+def header(**changes: object) -> RunHeader:
+    values = {
+        "command": ("python", "-m", "harness", "run", "--suite", "default"),
+        "started_utc": "2026-11-22T17:30:00Z",
+        "seed": 7,
+        "budget_s": 150.0,
+        "case_timeout_s": 30.0,
+        "memory_limit_bytes": 4 << 30,
+        "threads": 2,
+        "dtype": "float32",
+        "suites": ("default",),
+        "backends": BACKENDS,
+        "cells_planned": 0,
+        "machine": {"name": "bench-1", "cpu": "Xeon Platinum 8480C", "cores": 2, "memory_bytes": 24 << 30},
+        "libraries": {"numpy": "2.4.6", "scipy": "1.17.1", "numba": "0.68.0", "torch": "2.14.0"},
+        "commit": "0875eef",
+    }
+    return RunHeader(**(values | changes))
+
+
+def cell(
+    backend: str = "numba",
+    *,
+    samples_ns: Sequence[float] = (1e6,) * 10,
+    status: Status = Status.OK,
+    problem: ConvProblem | None = None,
+    **changes: object,
+) -> Cell:
+    problem = problem or ConvProblem(C_in=8, C_out=8, spatial=(16, 16), kernel=3, padding=1)
+    values = {
+        "key": CaseKey(
+            problem=str(problem.replace(label="", count=1)), backend=backend, data=changes.pop("data", None)
+        ),
+        "status": status,
+        "reason": None if status is Status.OK else f"because it is {status.value}",
+        "label": problem.label,
+        "count": problem.count,
+        "suite": "default",
+        "group": "layers",
+        "axis": None,
+        "axis_value": None,
+        "device": "host",
+        "algorithm": ALGORITHMS.get(backend, "vendor"),
+        "dtype": problem.dtype,
+        "threads_asked": 2,
+        "samples_ns": tuple(samples_ns),
+        "rounds": tuple(range(len(samples_ns))),
+        "stop": StopReason.PRECISE if samples_ns else None,
+        "calls_per_block": 4 if samples_ns else None,
+    }
+    return Cell(**(values | changes))
+
+
+def checked(status: Status = Status.OK, *, error: float = 2.0, bound: float = 60.0, bits: float = 23.5) -> CheckOutcome:
+    exact = DataOutcome(
+        name="exact", passed=True, error=0.0, error_bound=0.0, effective_bits=None, outputs_checked=9, outputs_total=9
+    )
+    normal = dataclasses.replace(
+        exact, name="normal", passed=status is Status.OK, error=error, error_bound=bound, effective_bits=bits
+    )
+    return CheckOutcome(status=status, outcomes=(exact, normal))
+
+
+def example_run(seed: int = 1) -> tuple[RunHeader, list[Cell]]:
+    """A run as the default suite gives: sweeps in 2-D and 3-D, layers with counts, pictures, and every kind of hole."""
+    noise = random.Random(seed)  # noqa: S311 - made-up noise, no secret
+    cells = [one for place in _cases() for one in _case_cells(place, noise)]
+    return header(cells_planned=len(cells) + 4), cells
+
+
+def _cases() -> list[Place]:
+    def plane(**changes: object) -> ConvProblem:
+        return ConvProblem(**({"C_in": 32, "C_out": 32, "spatial": (64, 64), "kernel": 3, "padding": "same"} | changes))
+
+    def cube(**changes: object) -> ConvProblem:
+        return plane(**({"C_in": 16, "C_out": 16, "spatial": (24, 24, 24)} | changes))
+
+    cases: list[Place] = []
+    cases += [("spatial 2-D", "spatial", n, plane(spatial=(n, n)), None) for n in (16, 32, 64, 128, 256)]
+    cases += [("spatial 3-D", "spatial", n, cube(spatial=(n,) * 3), None) for n in (8, 16, 24, 32, 48)]
+    cases += [("kernel 2-D", "kernel", k, plane(kernel=k), None) for k in (1, 3, 5, 7, 9, 11, 15)]
+    cases += [("kernel 3-D", "kernel", k, cube(kernel=k), None) for k in (1, 3, 5, 7)]
+    cases += [("stride", "stride", s, plane(stride=s, padding=1), None) for s in (1, 2, 3, 4)]
+    cases += [("stride", "stride", s, cube(stride=s, padding=1), None) for s in (1, 2, 3)]
+    cases += [("dilation", "dilation", d, plane(dilation=d), None) for d in (1, 2, 4, 8)]
+    cases += [("dilation", "dilation", d, cube(dilation=d), None) for d in (1, 2, 4)]
+    cases += [
+        ("resnet50", None, None, ConvProblem(label=f"resnet50:{label}", count=count, padding="same", **sizes), None)
+        for label, count, sizes in (
+            ("conv1", 1, {"C_in": 3, "C_out": 64, "spatial": (112, 112), "kernel": 7}),
+            ("conv2_x.a", 3, {"C_in": 64, "C_out": 64, "spatial": (56, 56), "kernel": 1}),
+            ("conv2_x.b", 3, {"C_in": 64, "C_out": 64, "spatial": (56, 56), "kernel": 3}),
+            ("conv3_x.b", 4, {"C_in": 128, "C_out": 128, "spatial": (28, 28), "kernel": 3}),
+            ("conv4_x.b", 6, {"C_in": 256, "C_out": 256, "spatial": (14, 14), "kernel": 3}),
+            ("conv5_x.b", 3, {"C_in": 512, "C_out": 512, "spatial": (7, 7), "kernel": 3}),
+            ("depthwise", 2, {"C_in": 128, "C_out": 128, "spatial": (56, 56), "kernel": 7, "groups": 128}),
+        )
+    ]
+    edges = {"C_in": 1, "C_out": 2, "kernel": 3, "padding": 1}
+    cases.append(("pictures", None, None, ConvProblem(label="edges", spatial=(256, 256), **edges), "mri"))
+    cases.append(("pictures", None, None, ConvProblem(label="edges", spatial=(600, 512), **edges), "photograph"))
+    return cases
+
+
+def _case_cells(place: Place, noise: random.Random) -> list[Cell]:
+    group, axis, value, problem, data = place
+    rounds = 28
+    drift = [1 + 0.01 * math.sin(r / 5) + abs(noise.gauss(0, 0.004)) for r in range(rounds)]
+    made = []
+    for backend in BACKENDS:
+        base = _model_ns(backend, problem)
+        taken = rounds if base < 5e7 else (3 if base < 1e9 else 1)
+        samples = tuple(round(base * drift[r] * (1 + abs(noise.gauss(0, 0.006))), 1) for r in range(taken))
+        cell_changes: dict[str, object] = {
+            "group": group,
+            "axis": axis,
+            "axis_value": value,
+            "data": data,
+            "problem": problem,
+            "samples_ns": samples,
+            "check": checked(
+                error=0.3 * noise.uniform(0.8, 3) * math.sqrt(problem.accumulation_length) / 4,
+                bound=40.0 if backend == "fft" else float(problem.accumulation_length),
+                bits=noise.uniform(22.8, 24.6) - (1.5 if backend == "naive" else 0),
+            ),
+            "prepare_ns": round(PREPARE_MS[backend] * 1e6 * noise.uniform(0.9, 1.2)),
+            "first_call_ns": round(base + FIRST_MS[backend] * 1e6),
+            "threads_seen": 1.0 if backend == "naive" else noise.uniform(1.8, 2.0),
+            "workspace_bytes": problem.bytes_compulsory if backend == "im2col" else None,
+        }
+        made.append(cell(backend, **(cell_changes | _mishap(backend, group, problem, base))))
+    return made
+
+
+def _model_ns(backend: str, problem: ConvProblem) -> float:
+    channels = problem.C_in / problem.groups
+    gflops = {"naive": 0.02, "im2col": 35.0, "numba": 72.0, "torch": 95.0, CHANNELS_LAST: 95.2}
+    if backend == "fft":
+        points = math.prod(size + kernel for size, kernel in zip(problem.spatial, problem.kernel, strict=True))
+        spectra = points * math.log2(points) * (problem.C_in + problem.C_out)
+        return 6e4 + 0.6 * spectra + 0.6 * points * channels * problem.C_out
+    if problem.is_depthwise:
+        gflops |= {"torch": 3.7, "im2col": 2.0, "numba": 30.0, CHANNELS_LAST: 29.7}
+    if problem.C_in == 1:
+        gflops |= {"numba": 12.0, "torch": 4.0, CHANNELS_LAST: 2.5, "im2col": 3.0}
+    if problem.ndim == 3:
+        gflops |= {CHANNELS_LAST: 120.0}
+    floor = {"naive": 2e3, "im2col": 2e4, "numba": 8e3, "torch": 3e4, CHANNELS_LAST: 3.3e4}[backend]
+    return floor + problem.flops / gflops[backend]
+
+
+def _mishap(backend: str, group: str, problem: ConvProblem, base: float) -> dict[str, object]:  # noqa: PLR0911 - one a kind
+    untimed: dict[str, object] = {
+        "samples_ns": (),
+        "prepare_ns": None,
+        "first_call_ns": None,
+        "threads_seen": None,
+        "check": None,
+        "workspace_bytes": None,
+    }
+    if backend == "naive" and base > 20 * SECONDS:
+        reason = f"predicted {base / SECONDS:.0f} s a call from 0.02 GFLOP/s on smaller problems; the limit is 30 s"
+        return untimed | {"status": Status.SKIPPED, "reason": reason}
+    if backend == "naive" and base > 8 * SECONDS:
+        return untimed | {"status": Status.TIMEOUT, "reason": "no answer within 30 s while timing"}
+    if backend == CHANNELS_LAST and group == "dilation" and problem.ndim == 3:
+        reason = "wrong at [0, 3, 0, 0, 5]: 1.93 instead of -0.41; 812 of 13824 outputs are over the bound"
+        wrong = checked(Status.WRONG, error=5.1e6, bound=432.0, bits=1.8)
+        return untimed | {"status": Status.WRONG, "reason": reason, "check": wrong}
+    if backend == "fft" and max(problem.stride) > 3:
+        return untimed | {"status": Status.UNSUPPORTED, "reason": "stride 4 | 4 wastes <15/16> of the FFT's outputs"}
+    if backend == "im2col" and problem.ndim == 3 and problem.kernel[0] == 7:
+        return untimed | {"status": Status.OUT_OF_MEMORY, "reason": "needs 4.7 GiB of columns, the limit is 4 GiB"}
+    if backend == "torch" and problem.spatial[0] == 7:
+        return {"status": Status.NOISY, "reason": "±6.1 % after 28 samples: the interval no longer narrows"}
+    return {}
+
+
+def test_the_example_run_holds_every_kind_of_cell_that_a_report_must_show() -> None:
+    _, cells = example_run()
+    seen = {one.status for one in cells}
+    assert {Status.OK, Status.NOISY, Status.WRONG, Status.SKIPPED, Status.TIMEOUT, Status.OUT_OF_MEMORY} <= seen
+    assert {len(one.samples_ns) for one in cells} >= {0, 1, 3, 28}
+    assert {one.key.data for one in cells} == {None, "mri", "photograph"}
