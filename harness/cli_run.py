@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 import shlex
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from backends import threads as thread_counts
 from harness import doctor, environment, report, runner, store
@@ -58,8 +60,8 @@ def carry_out(asked: Asked) -> int:
     if folder is None and asked.is_timed:
         folder = RESULTS / _folder_name(header)
     if folder is not None:
-        store.create(folder, header)
-    return _measure(selection, settings, header, folder, (), asked)
+        store.require_new(folder)
+    return _measure(selection, settings, header, folder, None, asked)
 
 
 def _resume(asked: Asked, stored: store.StoredRun) -> int:
@@ -87,7 +89,7 @@ def _resume(asked: Asked, stored: store.StoredRun) -> int:
         raise SelectionError(f"{stored.folder} cannot be resumed: {'; '.join(differences)}; start a new run instead")
     if stored.torn_line is not None:
         _say(f"the last line of {stored.folder / store.JOURNAL} was cut off; its cell is measured again")
-    return _measure(selection, settings, header, stored.folder, stored.cells, asked)
+    return _measure(selection, settings, header, stored.folder, stored, asked)
 
 
 def _differences(then: RunHeader, now: RunHeader, *, is_timed_asked: bool) -> list[str]:
@@ -161,41 +163,56 @@ def _measure(
     settings: RunSettings,
     header: RunHeader,
     folder: Path | None,
-    earlier: Sequence[Cell],
+    earlier: store.StoredRun | None,
     asked: Asked,
 ) -> int:
-    cells = list(earlier)
-    finished = frozenset(runner.place_of(cell) for cell in earlier)
+    cells = list(earlier.cells) if earlier else []
+    finished = frozenset(runner.place_of(cell) for cell in cells)
     was_interrupted = False
-    journal_of_run = contextlib.nullcontext() if folder is None else store.Journal(folder)
-    with journal_of_run as journal, Progress(is_quiet=asked.quiet) as progress:
-        try:
-            for event in runner.run(selection.cases, settings, finished=finished):
-                if isinstance(event, Cell):
-                    if journal is not None:
-                        journal.append(event)
-                    cells.append(event)
-                progress.show(event)
-        except KeyboardInterrupt:
-            was_interrupted = True
+    with contextlib.closing(runner.run(selection.cases, settings, finished=finished)) as events:
+        # The first event comes when every backend is open: a mistyped one leaves no folder behind.
+        first = next(events, None)
+        if folder is not None and earlier is None:
+            store.create(folder, header)
+        journal_of_run = contextlib.nullcontext() if folder is None else store.Journal(folder)
+        with journal_of_run as journal, Progress(is_quiet=asked.quiet) as progress:
+            try:
+                for event in itertools.chain([first] if first else [], events):
+                    if isinstance(event, Cell):
+                        if journal is not None:
+                            journal.append(event)
+                        cells.append(event)
+                    progress.show(event)
+            except KeyboardInterrupt:
+                was_interrupted = True
     if was_interrupted:
-        where = f"; python -m harness {'run' if header.is_timed else 'check'} --resume --out {shlex.quote(str(folder))}"
-        _say(f"interrupted after {len(cells)} of {header.cells_planned} cells{where + ' goes on' if folder else ''}")
+        _say(f"interrupted after {len(cells)} of {header.cells_planned} cells{_how_to_go_on(header, folder)}")
     _show(header, cells, folder, is_quiet=asked.quiet)
     return EXIT_INCOMPLETE if was_interrupted and not _has(cells, Status.WRONG) else _exit_code(cells)
+
+
+def _how_to_go_on(header: RunHeader, folder: Path | None) -> str:
+    if folder is None:
+        return ""
+    command = "run" if header.is_timed else "check"
+    return f"; go on with: python -m harness {command} --resume --out {shlex.quote(str(folder))}"
 
 
 def _show(header: RunHeader, cells: Sequence[Cell], folder: Path | None, *, is_quiet: bool) -> None:
     """Tables on the terminal and, for a stored run, all files that are made from its cells."""
     if not is_quiet:
-        report.print_tables(header, cells)
+        console = Console()
+        console.print(report.terminal_tables(header, cells, width=console.width))
     for cell in cells:
         if cell.status is Status.WRONG:
             _say(f"WRONG: {cell.key.backend} on {cell.label or cell.key.problem}: {cell.reason}")
             _say(f"  repeat: {report.repeat_line(header, cell)}")
     if folder is not None:
-        paths = report.write_report(folder, header, cells)
-        click.echo(f"report: {paths.html}")
+        # Pictures need NumPy and matplotlib, which no other part of a command line has to wait for.
+        from harness.report.edges import pictures_of  # noqa: PLC0415
+
+        paths = report.write_report(folder, header, cells, pictures_of(cells))
+        click.echo(f"\nreport:  {paths.html}\ntable:   {paths.summary}\nplots:   {folder / 'plots'}")
 
 
 def _exit_code(cells: Sequence[Cell]) -> int:

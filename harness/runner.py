@@ -6,7 +6,7 @@ import math
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness import messages, stats
@@ -20,8 +20,8 @@ from harness.workloads import Case
 
 # Checking takes about so many calls: the first, one on integers, and a warm-up.
 _CALLS_BEFORE_TIMING = 3
-# A case may use more than an even share of the time left as long as cheaper ones before it used less.
-_SHARE_OF_REMAINING = 3.0
+# A case may use somewhat more than an even share of the time left: most need less, and what they leave flows on.
+_SHARE_OF_REMAINING = 1.5
 # Half-width of a median's interval beyond which a cell is called noisy.
 _NOISY_HALF_WIDTH = 0.10
 # Loading a backend's libraries on a cold disk takes seconds; a hang must still end.
@@ -98,7 +98,7 @@ def run(
     *,
     finished: frozenset[CellPlace] = frozenset(),
     clock: Callable[[], float] = time.monotonic,
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """Carry out a plan, cheapest problems first, and yield each cell as it ends.
 
     A problem that several groups or suites show is measured once and yields a cell for each of them.
@@ -202,6 +202,7 @@ class _Session:
         """All cells of one problem: check each backend, then time those that are right in interleaved rounds."""
         case = batch[0]
         share_s = self._share_s(cases_left)
+        deadline = self._clock() + share_s
         with tempfile.TemporaryDirectory(prefix="convbench-") as folder:
             entries = []
             has_reference, why_no_reference = False, None
@@ -225,7 +226,7 @@ class _Session:
                 self._check(case, entry, folder)
             if self._settings.is_timed:
                 yield BackendStarted(backend="all", step="time")
-                self._time([e for e in entries if e.status is Status.OK], share_s)
+                self._time([e for e in entries if e.status is Status.OK], deadline)
                 for entry in entries:
                     if entry.status is Status.OK:
                         self._recheck(entry, folder)
@@ -331,14 +332,15 @@ class _Session:
             if reply.outcome.status is not Status.OK:
                 entry.fail(reply.outcome.status, reply.outcome.reason or "failed its check")
 
-    def _time(self, entries: list[_Entry], share_s: float) -> None:
-        """Interleaved rounds: in each, every backend not yet done times one block, in random order, one at a time."""
+    def _time(self, entries: list[_Entry], deadline: float) -> None:
+        """Interleaved rounds until the deadline: each backend not yet done times one block, in random order."""
         for entry in entries:
             reply = self._ask(entry, messages.Warm(), "warming up")
             if isinstance(reply, messages.Warmed):
                 entry.calls = calls_per_block(reply.call_ns, reply.timer_ns)
         active = [entry for entry in entries if entry.status is Status.OK]
-        rule = StopRule(share_ns=share_s * 1e9 / max(1, len(active)))
+        left_s = max(0.0, deadline - self._clock())
+        rule = StopRule(share_ns=left_s * 1e9 / max(1, len(active)))
         kept_round = self._random.randrange(1, rule.least_samples)
         round_number = 0
         while active:

@@ -40,16 +40,29 @@ class StoredRun:
     """The start of a last line that was cut off while it was written, or None."""
 
 
+def require_new(folder: Path) -> None:
+    """Make sure that a run may be created in a folder, without making anything.
+
+    Raises:
+        StoreError: It is a file or holds something already, or a part of its path is a file.
+    """
+    if folder.is_dir() and any(folder.iterdir()):
+        raise StoreError(f"{folder} already holds files; give --out a new folder, or --resume to finish its run")
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        what = "is not a folder" if not nearest.is_dir() else "may not be written by you"
+        raise StoreError(f"cannot write to {folder}: {nearest} {what}; give --out a folder that you may write")
+
+
 def create(folder: Path, header: RunHeader) -> None:
     """Make a new run folder with its header.
 
     Raises:
         StoreError: The folder holds something already, or cannot be made or written.
     """
+    require_new(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise StoreError(f"{folder} already holds files; give --out a new folder, or --resume to finish its run")
         write_atomically(folder / HEADER, msgspec.json.format(msgspec.json.encode(header), indent=1))
     except OSError as error:
         raise StoreError(f"cannot write to {folder}: {error.strerror}; give --out a folder that you may write") from error

@@ -20,7 +20,7 @@ SMALLER = Case(problem=ConvProblem.parse('--dir=FWD_B ic2iw20oc3kw3n"smaller"'),
 
 @pytest.fixture(autouse=True)
 def _workers_find_the_faulty_backends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent / "support"))
 
 
 def cells_of(

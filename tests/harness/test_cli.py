@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness import cli, store
+
+ROOT = Path(__file__).parent.parent.parent
+TINY = ["--problem", 'ic2ih8oc3kh3ph1n"tiny"', "--threads", "1", "--budget", "20s"]
+SUMMARY_COLUMNS = (
+    "problem label backend device dtype threads status median_s ci_low_s ci_high_s samples prepare_s first_call_s"
+    " gflops peak_fraction workspace_bytes error error_bound effective_bits reason"
+).split()
+
+
+@pytest.fixture(autouse=True)
+def _workers_find_the_faulty_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests" / "support"))
+
+
+class Ran:
+    """Exit code, stdout and stderr of one command."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: object) -> None:
+        with pytest.raises(SystemExit) as exit_info:
+            cli.main([str(argument) for argument in arguments])
+        self.code = exit_info.value.code
+        self.out, self.err = capsys.readouterr()
+
+
+def test_a_run_leaves_everything_it_promises_and_exits_0(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "run"
+
+    ran = Ran(capsys, "run", *TINY, "--backend", "im2col,naive", "--out", folder)
+
+    assert ran.code == 0, ran.err
+    assert "tiny" in ran.out
+    header = json.loads((folder / "run.json").read_text())
+    assert header["schema_version"] == 1
+    assert header["threads"] == 1
+    cells = [json.loads(line) for line in (folder / "cells.jsonl").read_text().splitlines()]
+    assert {cell["key"]["backend"] for cell in cells} == {"im2col", "naive"}
+    assert all(cell["samples_ns"] for cell in cells)
+    summary = pd.read_csv(folder / "summary.csv")
+    assert list(summary.columns[: len(SUMMARY_COLUMNS)]) == SUMMARY_COLUMNS
+    assert (summary["median_s"] > 0).all()
+    assert summary["peak_fraction"].isna().all(), "not measured is empty"
+    for name in ("report.html", "report.md"):
+        assert "tiny" in (folder / name).read_text()
+    assert list((folder / "plots").glob("*.svg"))
+    assert list((folder / "plots").glob("*.png"))
+
+
+def test_report_rebuilds_what_was_deleted_from_the_samples_alone(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    Ran(capsys, "run", *TINY, "--backend", "im2col", "--out", folder, "--quiet")
+    kept = {name: (folder / name).read_bytes() for name in ("summary.csv", "report.md", "report.html")}
+    journal = (folder / "cells.jsonl").read_bytes()
+    for name in kept:
+        (folder / name).unlink()
+
+    assert Ran(capsys, "report", folder).code == 0
+
+    assert {name: (folder / name).read_bytes() for name in kept} == kept
+    assert (folder / "cells.jsonl").read_bytes() == journal
+
+
+@pytest.mark.parametrize(
+    ("backend", "code"),
+    [
+        ("faulty:FlippedKernel", 2),
+        ("faulty:Segfaults", 3),
+        ("faulty:FlippedKernel,faulty:Segfaults", 2),
+        ("faulty:Declines", 0),
+        ("faulty:Correct", 0),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_exit_code_says_what_happened_and_wrong_beats_incomplete(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str, backend: str, code: int
+) -> None:
+    ran = Ran(capsys, command, *TINY, "--backend", backend, "--out", tmp_path / "run")
+
+    assert ran.code == code
+    if code == 2:
+        assert "WRONG: faulty:FlippedKernel on tiny" in ran.err
+        assert re.search(r"repeat: python -m harness \w+ --problem", ran.err)
+
+
+def test_a_check_without_out_writes_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert Ran(capsys, "check", *TINY, "--backend", "im2col").code == 0
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "--suite", "resnet51"], "resnet50"),
+        (["run", "--suite", "missing.toml"], "missing.toml"),
+        (["run", "--backend", "nunba"], "did you mean 'numba'"),
+        (["run", "--backend", "numba,"], "empty spec"),
+        (["run", "--backend", "numba[", "--problem", "ic1iw3oc1kw1"], "cannot read backend spec"),
+        (["run", "--backend", "im2col,im2col"], "twice"),
+        (["run", "--problem", "ic64ih56oc64xx3"], "cannot read 'xx3'"),
+        (["run", "--problem", "ic3ih5oc4kh9"], "spans more than the padded input"),
+        (["run", "--budget", "-5m"], "is no duration"),
+        (["run", "--budget", "0s"], "is not positive"),
+        (["run", "--case-timeout", "soon"], "is no duration"),
+        (["run", "--memory-limit", "lots"], "is no size"),
+        (["run", "--threads", "0"], "use 1 to"),
+        (["run", "--threads", "100000"], "use 1 to"),
+        (["run", "--seed", "-1"], "seed"),
+        (["run", "--dtype", "int8"], "int8"),
+        (["run", "--resume"], "--resume needs --out"),
+        (["run", "--frobnicate"], "--frobnicate"),
+        (["frobnicate"], "frobnicate"),
+        (["report"], "RUN_DIR"),
+        (["report", "tests"], "is no run folder"),
+        (["list", "everything"], "everything"),
+        (["list", "suites", "--suite", "smoke"], "list problems"),
+    ],
+)
+def test_bad_input_gets_one_clear_line_and_exit_code_4(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tests").mkdir()
+
+    ran = Ran(capsys, *arguments)
+
+    assert ran.code == 4
+    assert says in ran.err
+    assert ran.err.startswith("error: ")
+    assert len(ran.err.strip().splitlines()) == 1
+    assert ran.out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["tests"], "nothing was written"
+
+
+def test_a_toml_with_a_wrong_key_names_the_key(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    suite = tmp_path / "mine.toml"
+    suite.write_text('description = "x"\n[[problems]]\ngroup = "g"\ndescriptor = ["ic1iw3oc1kw1"]\n')
+
+    ran = Ran(capsys, "run", "--suite", suite)
+
+    assert ran.code == 4
+    assert "'descriptor'" in ran.err
+    assert len(ran.err.strip().splitlines()) == 1
+
+
+def test_an_existing_out_is_refused_and_untouched(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+
+    ran = Ran(capsys, "run", *TINY, "--backend", "im2col", "--out", tmp_path)
+
+    assert ran.code == 4
+    assert "already holds files" in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_an_out_that_cannot_be_written_is_refused_before_anything_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+
+    ran = Ran(capsys, "run", *TINY, "--backend", "im2col", "--out", tmp_path / "file" / "run")
+
+    assert ran.code == 4
+    assert "cannot write to" in ran.err
+
+
+def test_a_failed_start_leaves_no_half_made_run_behind(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    ran = Ran(capsys, "run", *TINY, "--backend", "faulty:RefusesToLoad", "--out", tmp_path / "run")
+
+    assert ran.code == 4
+    assert "its shared library is missing" in ran.err
+    assert not (tmp_path / "run").exists()
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "harness", *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "tests" / "support")},
+    )
+
+
+def wait_for_cells(folder: Path, count: int) -> None:
+    for _ in range(300):
+        journal = folder / "cells.jsonl"
+        if journal.exists() and journal.read_bytes().count(b"\n") >= count:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"no {count} cells in {folder} after 30 s")
+
+
+SEVERAL = [item for h in (8, 10, 12, 14, 16, 18) for item in ("--problem", f"ic4ih{h}oc4kh3")]
+
+
+def test_a_killed_run_is_resumed_without_losing_or_repeating_a_cell(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    options = [*SEVERAL, "--backend", "im2col,naive", "--threads", "1", "--out", folder]
+    process = start("run", *options)
+    wait_for_cells(folder, 2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=30)
+    before = (folder / "cells.jsonl").read_bytes()
+    (folder / "cells.jsonl").write_bytes(before + b'{"key": {"problem": "torn')
+
+    ran = Ran(capsys, "run", "--resume", "--out", folder)
+
+    assert ran.code == 0, ran.err
+    assert "was cut off" in ran.err
+    after = (folder / "cells.jsonl").read_bytes()
+    assert after.startswith(before)
+    cells = store.load(folder).cells
+    assert len(cells) == 12
+    assert len({cell.key for cell in cells}) == 12
+
+
+def test_an_interrupt_keeps_what_is_done_reports_it_and_says_how_to_go_on(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    process = start("run", *SEVERAL, "--backend", "im2col,naive", "--threads", "1", "--out", folder)
+    wait_for_cells(folder, 2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 3
+    assert "interrupted after" in err
+    assert f"--resume --out {folder}" in err
+    assert (folder / "report.html").exists()
+    assert 2 <= len(store.load(folder).cells) < 12
+
+
+@pytest.mark.parametrize(
+    ("option", "says"), [(["--seed", "5"], "seed was 0, now 5"), (["--backend", "naive"], "its plan of 1 cells differs")]
+)
+def test_a_run_is_not_resumed_as_something_else(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, option: list[str], says: str
+) -> None:
+    folder = tmp_path / "run"
+    Ran(capsys, "run", *TINY, "--backend", "im2col", "--out", folder, "--quiet")
+    before = (folder / "cells.jsonl").read_bytes()
+
+    ran = Ran(capsys, "run", "--resume", "--out", folder, *option)
+
+    assert ran.code == 4
+    assert says in ran.err
+    assert (folder / "cells.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["check"], ["report"], ["list"], ["doctor"]])
+def test_every_command_explains_itself_with_an_example(
+    capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    ran = Ran(capsys, *command, "--help")
+
+    assert ran.code == 0
+    assert "python -m harness" in ran.out
+
+
+def test_lists_show_backends_suites_and_problems(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "torch[layout=channels_last]" in Ran(capsys, "list", "backends").out
+    assert "resnet50" in Ran(capsys, "list", "suites").out
+    assert "ic" in Ran(capsys, "list", "problems", "--suite", "smoke").out
+
+
+def test_a_listed_problem_can_be_given_back_as_it_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    line = Ran(capsys, "list", "problems", "--suite", "smoke").out.splitlines()[0]
+
+    ran = Ran(capsys, "check", "--problem", line.split("  #")[0], "--backend", "im2col", "--threads", "1")
+
+    assert ran.code == 0, ran.err
+
+
+def test_doctor_looks_at_the_timer_the_cores_and_other_work(capsys: pytest.CaptureFixture[str]) -> None:
+    ran = Ran(capsys, "doctor")
+
+    assert ran.code == 0
+    for topic in ("timer", "other work", "interruptions", "cores", "memory"):
+        assert topic in ran.out
+
+
+def test_help_and_list_load_no_numerical_library() -> None:
+    code = (
+        "import sys\n"
+        "from harness import cli\n"
+        "try:\n    cli.main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'numpy', 'scipy', 'numba', 'torch', 'pandas', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    for arguments in (["--help"], ["list", "backends"], ["list", "suites"]):
+        subprocess.run([sys.executable, "-c", code, *arguments], check=True, cwd=ROOT, capture_output=True, timeout=60)
