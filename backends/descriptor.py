@@ -29,7 +29,9 @@ DTYPES = {"f32": "float32", "f64": "float64", "f16": "float16", "bf16": "bfloat1
 _ABBREVIATIONS = {name: short for short, name in DTYPES.items()}
 _HAS_BIAS = {"FWD_B": True, "FWD_D": False, "FWD_I": False}
 # benchdnn options that choose an engine, layout, algorithm or way of running, not a problem.
-_KNOBS_ASIDE = re.compile(r"--(conv|mode|mode-modifier|engine|alg|[swd]tag|impl|attr-\S*?|ctx-\S*?|match|mb|v)(=\S*)?$|-v\d$")
+_KNOBS_ASIDE = re.compile(
+    r"--(conv|mode|mode-modifier|engine|alg|[swd]tag|impl|attr-\S*?|ctx-\S*?|match|v)(=\S*)?$|-v\d$"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,7 @@ class DescriptorFields:
 class _Knobs:
     dtype: str = "float32"
     bias: bool = False
+    batch: int = 0
     rest: list[str] = field(default_factory=list)
 
 
@@ -64,7 +67,10 @@ def parse(text: str) -> DescriptorFields:
 
     Raises:
         DescriptorError: The text is none of these; the message names the offending part.
+        TypeError: It is not text.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"a descriptor cannot be a {type(text).__name__}; give one line of text such as {_EXAMPLE}")
     line = text.strip()
     if not line:
         raise DescriptorError(f"empty descriptor; expected text such as {_EXAMPLE}")
@@ -72,6 +78,8 @@ def parse(text: str) -> DescriptorFields:
         raise DescriptorError("a descriptor is one line, got several; give them one by one")
     knobs = _verbose_knobs(line) if _VERBOSE.match(line) else _option_knobs(line)
     values, label, count = _tokens(" ".join(knobs.rest))
+    if knobs.batch:
+        values["mb"] = knobs.batch
     return _resolve(values, dtype=knobs.dtype, bias=knobs.bias, label=label, count=count)
 
 
@@ -86,6 +94,8 @@ def _option_knobs(line: str) -> _Knobs:
             knobs.dtype = _dtype(value.split(":")[0])
         elif key == "--dir":
             knobs.bias = _bias(value)
+        elif key == "--mb":  # benchdnn: 0 keeps the descriptor's own
+            knobs.batch = _number(value, key)
         elif not _KNOBS_ASIDE.match(option):
             raise DescriptorError(f"option {option!r} is not known here; use --dt= and --dir=, then the descriptor")
     knobs.rest.append(line)
@@ -122,6 +132,14 @@ def _bias(word: str) -> bool:
     return _HAS_BIAS[word]
 
 
+def _number(digits: str, what: str) -> int:
+    try:
+        return int(digits)
+    except ValueError:  # not digits, or more of them than Python converts
+        shown = digits if len(digits) <= 12 else f"{digits[:12]}... ({len(digits)} digits)"
+        raise DescriptorError(f"{what}={shown} is no number that can be read; give a decimal integer") from None
+
+
 def _tokens(text: str) -> tuple[dict[str, int], str, int]:
     """Numbers by key, then the label and multiplicity of the closing `n"label*count"`."""
     values: dict[str, int] = {}
@@ -135,7 +153,7 @@ def _tokens(text: str) -> tuple[dict[str, int], str, int]:
             key, digits = token.groups()
             if key in values:
                 raise DescriptorError(f"{key} is given twice in {text!r}; keep one")
-            values[key] = int(digits)
+            values[key] = _number(digits, key)
             position = token.end()
             continue
         name = _NAME.match(text, position)
@@ -148,7 +166,7 @@ def _tokens(text: str) -> tuple[dict[str, int], str, int]:
         times = _COUNT.search(label)
         if times is None:
             return values, label, 1
-        return values, label[: times.start()], int(times.group(1))
+        return values, label[: times.start()], _number(times.group(1), "multiplicity")
     return values, "", 1
 
 

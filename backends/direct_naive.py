@@ -7,6 +7,7 @@ dilation; every other backend is measured against it.
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def naive_conv(x: Array, weight: Array, bias: Array | None, problem: ConvProblem
     channels_out = problem.C_out // problem.groups
 
     for position in itertools.product(*(range(size) for size in problem.out)):
-        window = tuple(
+        window: tuple[Any, ...] = tuple(
             slice(q * stride, q * stride + dilation * (kernel - 1) + 1, dilation)
             for q, stride, dilation, kernel in zip(
                 position, problem.stride, problem.dilation, problem.kernel, strict=True

@@ -5,6 +5,8 @@ Every rank runs through one kernel: missing leading axes have size 1. The plain 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 
@@ -32,11 +34,12 @@ class NumbaBackend:
         """Lift the geometry to three axes and compile the kernel for the dtype (loaded from the cache later on)."""
         wanted = threads.requested()
         if wanted is not None:
-            numba.set_num_threads(min(wanted, numba.config.NUMBA_NUM_THREADS))
+            numba.set_num_threads(min(wanted, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]  # set at import
         lifted = (1,) * (MAX_NDIM - problem.ndim)
         dtype = np.dtype(problem.dtype)
-        weight_5d = np.ascontiguousarray(weight).reshape(*weight.shape[:2], *lifted, *problem.kernel)
-        bias_1d = np.zeros(problem.C_out, dtype) if bias is None else np.ascontiguousarray(bias)
+        # Read-only arrays are another type to the compiler, which would compile once more for them.
+        weight_5d = np.require(weight, requirements=["C", "W"]).reshape(*weight.shape[:2], *lifted, *problem.kernel)
+        bias_1d = np.zeros(problem.C_out, dtype) if bias is None else np.require(bias, requirements=["C", "W"])
         stride = (*lifted, *problem.stride)
         dilation = (*lifted, *problem.dilation)
         groups = problem.groups
@@ -54,7 +57,7 @@ class NumbaBackend:
         return call
 
 
-def _signature(dtype: np.dtype[np.floating]) -> tuple[object, ...]:
+def _signature(dtype: np.dtype[Any]) -> tuple[Any, ...]:
     scalar = numba.from_dtype(dtype)
     array_5d = numba.types.Array(scalar, 5, "C")
     triple = numba.types.UniTuple(numba.int64, 3)
@@ -96,7 +99,9 @@ def _four_channels(x, weight, bias, y, o, group, od, stride, dilation):  # type:
         for c in range(channels_in):
             for td in range(kd):
                 for th in range(kh):
-                    row = x[group * channels_in + c, od * stride[0] + td * dilation[0], oh * stride[1] + th * dilation[1]]
+                    row = x[
+                        group * channels_in + c, od * stride[0] + td * dilation[0], oh * stride[1] + th * dilation[1]
+                    ]
                     for tw in range(kw):
                         w0 = weight[o, c, td, th, tw]
                         w1 = weight[o + 1, c, td, th, tw]
@@ -128,7 +133,9 @@ def _one_channel(x, weight, bias, y, o, group, od, stride, dilation):  # type: i
         for c in range(channels_in):
             for td in range(kd):
                 for th in range(kh):
-                    row = x[group * channels_in + c, od * stride[0] + td * dilation[0], oh * stride[1] + th * dilation[1]]
+                    row = x[
+                        group * channels_in + c, od * stride[0] + td * dilation[0], oh * stride[1] + th * dilation[1]
+                    ]
                     for tw in range(kw):
                         w0 = weight[o, c, td, th, tw]
                         shifted = row[tw * dilation[2] :]

@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from backends import threads
 from backends.geometry import kernel_extent
-from backends.lowering import pad_spatial
+from backends.lowering import pad_spatial, spatial_index
 from backends.problem import ConvProblem
 from backends.protocol import HOST, Algorithm, Array, ConvCall, dtype_reason
 
@@ -114,9 +114,7 @@ def _candidate_plans(problem: ConvProblem) -> Iterator[TilePlan]:
             scipy.fft.next_fast_len(min(size, max(target, 2 * extent)), real=True)
             for size, extent in zip(whole, extents, strict=True)
         )
-        step = tuple(
-            min(out, n - extent + 1) for out, n, extent in zip(dense_out, length, extents, strict=True)
-        )
+        step = tuple(min(out, n - extent + 1) for out, n, extent in zip(dense_out, length, extents, strict=True))
         tiles = tuple(math.ceil(out / s) for out, s in zip(dense_out, step, strict=True))
         yield TilePlan(length=length, step=step, tiles=tiles)
 
@@ -133,8 +131,9 @@ def _kernel_spectra(problem: ConvProblem, weight: Array, plan: TilePlan, workers
         C_out // groups, C_in // groups), one contiguous matrix per frequency and group.
     """
     dilated = np.zeros((*weight.shape[:2], *plan.length), weight.dtype)
-    dilated[(..., *(slice(0, kernel_extent(k, d), d) for k, d in zip(problem.kernel, problem.dilation, strict=True)))] = weight
-    spectra = scipy.fft.rfftn(dilated, axes=tuple(range(-problem.ndim, 0)), workers=workers).conj()
+    positions = (slice(0, kernel_extent(k, d), d) for k, d in zip(problem.kernel, problem.dilation, strict=True))
+    dilated[spatial_index(positions)] = weight
+    spectra: Array = scipy.fft.rfftn(dilated, axes=tuple(range(-problem.ndim, 0)), workers=workers).conj()
     channels_in = problem.C_in // problem.groups
     spectra = spectra.reshape(problem.groups, -1, channels_in, math.prod(plan.spectrum))
     if channels_in <= _FEW_CHANNELS:
@@ -192,13 +191,15 @@ def _multiply_many(spectra: Array, kernels: Array, problem: ConvProblem, plan: T
 
 def _join(dense: Array, problem: ConvProblem, plan: TilePlan) -> Array:
     """Valid parts of the tiles side by side, then every stride-th output: shape (N, C_out, *out)."""
-    valid = dense[(..., *(slice(0, step) for step in plan.step))]
-    kept = tuple(slice(0, size, stride) for size, stride in zip(_dense_out(problem), problem.stride, strict=True))
+    valid = dense[spatial_index(slice(0, step) for step in plan.step)]
+    kept = spatial_index(
+        slice(0, size, stride) for size, stride in zip(_dense_out(problem), problem.stride, strict=True)
+    )
     if math.prod(plan.tiles) == 1:
-        return np.ascontiguousarray(valid[:, :, 0][(..., *kept)])
+        return np.ascontiguousarray(valid[:, :, 0][kept])
     ndim = problem.ndim
     tiled = valid.reshape(problem.N, problem.C_out, *plan.tiles, *plan.step)
     interleaved = (0, 1, *itertools.chain(*((2 + axis, 2 + ndim + axis) for axis in range(ndim))))
     sizes = tuple(n * step for n, step in zip(plan.tiles, plan.step, strict=True))
     joined = tiled.transpose(interleaved).reshape(problem.N, problem.C_out, *sizes)
-    return np.ascontiguousarray(joined[(..., *kept)])
+    return np.ascontiguousarray(joined[kept])

@@ -67,7 +67,8 @@ def per_axis(value: AxisArg, ndim: int, what: str, least: int) -> tuple[int, ...
         InvalidGeometry: The sequence is not ndim long, or an entry is below `least`.
         TypeError: An entry is no integer.
     """
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    # An untyped caller may give text, which is a Sequence too.
+    if isinstance(value, Sequence) and not isinstance(value, str):  # type: ignore[unreachable]
         axes = tuple(as_int(entry, what) for entry in value)
         if len(axes) != ndim:
             raise InvalidGeometry(
@@ -99,7 +100,9 @@ def padding_pairs(
         if padding == "valid":
             return ((0, 0),) * ndim
         if padding != "same":
-            raise InvalidGeometry(f"padding={padding!r} is unknown; use 'valid', 'same', integers or (begin, end) pairs")
+            raise InvalidGeometry(
+                f"padding={padding!r} is unknown; use 'valid', 'same', integers or (begin, end) pairs"
+            )
         if set(stride) != {1}:
             raise InvalidGeometry(f"padding='same' is defined for stride 1 only, got stride={stride}; give integers")
         totals = tuple(d * (k - 1) for k, d in zip(kernel, dilation, strict=True))

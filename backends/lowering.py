@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -28,8 +29,13 @@ def pad_spatial(x: Array, problem: ConvProblem) -> Array:
         return np.ascontiguousarray(x)
     sizes = [begin + size + end for size, (begin, end) in zip(problem.spatial, problem.padding, strict=True)]
     padded = np.zeros((*x.shape[:2], *sizes), x.dtype)
-    padded[(..., *interior(problem))] = x
+    padded[spatial_index(interior(problem))] = x
     return padded
+
+
+def spatial_index(slices: Iterable[slice]) -> tuple[Any, ...]:
+    """An index that cuts the spatial axes, which come last, and keeps all others whole."""
+    return (..., *slices)
 
 
 def interior(problem: ConvProblem) -> Slices:

@@ -1,8 +1,8 @@
 """ConvProblem: the validated geometry and dtype of one convolution, and everything derived from them.
 
-The operation is cross-correlation, as deep-learning libraries mean "convolution":
+The operation is cross-correlation, as deep-learning libraries mean "convolution". With first = group(o) * C_in / groups:
 
-    y[n, o, q] = bias[o] + sum over c, t of x[n, group(o)*C_in/groups + c, q*stride - begin + t*dilation] * weight[o, c, t]
+    y[n, o, q] = bias[o] + sum over c, t of x[n, first + c, q*stride - begin + t*dilation] * weight[o, c, t]
 
 Plain Python: no array library is needed to reason about a problem.
 """
@@ -84,7 +84,8 @@ class ConvProblem:
         label: str = "",
         count: int = 1,
     ) -> None:
-        if not isinstance(spatial, Sequence) or isinstance(spatial, str):
+        # An untyped caller may give text, which is a Sequence too.
+        if not isinstance(spatial, Sequence) or isinstance(spatial, str):  # type: ignore[unreachable]
             raise TypeError(f"spatial={spatial!r} is not a sequence; give one size per axis, such as (56, 56)")
         ndim = len(spatial)
         if not 1 <= ndim <= MAX_NDIM:
@@ -149,7 +150,9 @@ class ConvProblem:
         x_shape, weight_shape = tuple(x_shape), tuple(weight_shape)
         ndim = len(x_shape) - 2
         if not 1 <= ndim <= MAX_NDIM:
-            raise ShapeMismatch(f"x has shape {x_shape}; expected (N, C_in, *spatial) with 1 to {MAX_NDIM} spatial axes")
+            raise ShapeMismatch(
+                f"x has shape {x_shape}; expected (N, C_in, *spatial) with 1 to {MAX_NDIM} spatial axes"
+            )
         if len(weight_shape) != len(x_shape):
             raise ShapeMismatch(
                 f"weight has shape {weight_shape} for x of shape {x_shape};"
@@ -332,7 +335,9 @@ def _plain_bool(value: object, what: str) -> bool:
 
 def _printable(label: object) -> str:
     if not isinstance(label, str):
-        raise TypeError(f"label={label!r} is not text")
+        raise TypeError(f"label={label!r} is not text; give a string")
     if '"' in label or not label.isprintable():
-        raise DescriptorError(f"label={label!r} has a quote or control character; a descriptor cannot carry it")
+        raise DescriptorError(
+            f"label={label!r} has a quote or control character, which no descriptor can carry; leave it out"
+        )
     return label

@@ -10,6 +10,8 @@ from backends.errors import BackendSpecError
 OptionValue = str | int | bool
 
 _SPEC = re.compile(r"(?P<name>[A-Za-z_][\w.-]*)(?::(?P<attribute>[A-Za-z_][\w.]*))?(?:\[(?P<options>[^\[\]]*)\])?")
+# Far above any option's use and below the 4300 digits past which Python refuses to convert.
+_MAX_DIGITS = 100
 _WORDS: dict[str, bool] = {"on": True, "true": True, "off": False, "false": False}
 
 
@@ -27,7 +29,10 @@ def parse_spec(text: str) -> BackendSpec:
 
     Raises:
         BackendSpecError: The text is not a spec.
+        TypeError: It is not text.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"a backend spec cannot be a {type(text).__name__}; give a backend's name, such as 'im2col'")
     match = _SPEC.fullmatch(text.strip())
     if match is None:
         raise BackendSpecError(
@@ -53,6 +58,8 @@ def spec_text(name: str, **options: OptionValue) -> str:
 
 def _value(text: str) -> OptionValue:
     if re.fullmatch(r"-?\d+", text):
+        if len(text) > _MAX_DIGITS:
+            raise BackendSpecError(f"option value {text[:12]}... has {len(text)} digits; give a smaller integer")
         return int(text)
     return _WORDS.get(text.lower(), text)
 

@@ -87,6 +87,10 @@ def symmetric_padding(problem: ConvProblem) -> tuple[int, ...] | None:
 
 
 def _tensor(array: Array) -> torch.Tensor:
-    """A tensor on the same memory where PyTorch can share it: C-contiguous and writable (it has no read-only tensors)."""
+    """A tensor on the same memory where PyTorch can share it.
+
+    It has neither read-only tensors nor negative strides, which NumPy calls contiguous on an axis of size 1.
+    """
     array = np.ascontiguousarray(array)
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
+    is_shareable = array.flags.writeable and min(array.strides) > 0
+    return torch.from_numpy(array if is_shareable else array.copy())
