@@ -52,7 +52,7 @@ class NumbaBackend:
             conv_rows(padded_5d, weight_5d, bias_1d, y, stride, dilation, groups)
             return y.reshape(problem.y_shape)
 
-        # A first call on a small slice would compile as well, but only the real signature is certain to be the one used.
+        # A first call on a small slice would compile too, but only the real signature is sure to be the one used.
         conv_rows.compile(_signature(dtype))
         return call
 

@@ -76,7 +76,7 @@ class FftBackend:
         multiply = _multiply_few if problem.C_in // problem.groups <= _FEW_CHANNELS else _multiply_many
 
         def call(x: Array) -> Array:
-            tiles = _cut(pad_spatial(x, problem), problem, plan)
+            tiles = _cut(pad_spatial(x, problem), plan)
             spectra = scipy.fft.rfftn(tiles, s=plan.length, axes=axes, workers=workers)
             products = multiply(spectra, kernels, problem, plan)
             dense = scipy.fft.irfftn(products, s=plan.length, axes=axes, workers=workers, overwrite_x=True)
@@ -141,7 +141,7 @@ def _kernel_spectra(problem: ConvProblem, weight: Array, plan: TilePlan, workers
     return np.ascontiguousarray(np.moveaxis(spectra, -1, 0))
 
 
-def _cut(padded: Array, problem: ConvProblem, plan: TilePlan) -> Array:
+def _cut(padded: Array, plan: TilePlan) -> Array:
     """Overlapping tiles as a view where the input reaches far enough, else of a zero-extended copy.
 
     Returns:

@@ -13,8 +13,8 @@ from backends.problem import ConvProblem
 from backends.protocol import HOST, Algorithm, Array, ConvCall, dtype_reason
 from backends.spec import spec_text
 
-# Columns are unfolded for as many output rows as fit into this, so memory stays bounded on large inputs. Below it whole
-# images are lowered at once: on 3x3 layers that beat cache-sized panels, whose GEMMs are too small for BLAS to run well.
+# Columns are unfolded for as many output rows as fit into this, so memory stays bounded on large inputs. Below it
+# whole images are lowered at once: on 3x3 layers that beat cache-sized panels, whose GEMMs are too small for BLAS.
 DEFAULT_WORKSPACE_MB = 16
 
 

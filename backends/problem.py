@@ -1,6 +1,6 @@
 """ConvProblem: the validated geometry and dtype of one convolution, and everything derived from them.
 
-The operation is cross-correlation, as deep-learning libraries mean "convolution". With first = group(o) * C_in / groups:
+The operation is cross-correlation, what deep learning calls convolution. With first = group(o) * C_in / groups:
 
     y[n, o, q] = bias[o] + sum over c, t of x[n, first + c, q*stride - begin + t*dilation] * weight[o, c, t]
 

@@ -1,4 +1,4 @@
-"""The one list of backends: a name, where its class is, and the libraries it needs. Nothing is imported until asked for.
+"""The one list of backends: a name, where its class is, the libraries it needs. Nothing is imported until asked for.
 
 To add a backend, write a module with a class that meets `ConvBackend` and add its row to `ROWS`.
 """
@@ -90,7 +90,7 @@ def get(spec: str) -> ConvBackend:
     missing = [m for m in ("name", "algorithm", "device", "why_unsupported", "prepare") if not hasattr(backend, m)]
     if missing:
         raise BackendSpecError(f"{spec!r} is no ConvBackend: it lacks {', '.join(missing)}; see backends/protocol.py")
-    return cast(ConvBackend, backend)
+    return cast("ConvBackend", backend)
 
 
 def _registered(name: str) -> Callable[..., object]:
@@ -136,7 +136,9 @@ def _construct(factory: Callable[..., object], parsed: BackendSpec, spec: str) -
     except TypeError:
         accepted = list(signature.parameters)
         offer = f"it takes {', '.join(accepted)}" if accepted else "it takes none"
-        raise BackendSpecError(f"backend {spec!r}: options {', '.join(options) or '(none)'} do not fit; {offer}") from None
+        raise BackendSpecError(
+            f"backend {spec!r}: options {', '.join(options) or '(none)'} do not fit; {offer}"
+        ) from None
     return factory(**options)
 
 

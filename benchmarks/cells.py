@@ -13,11 +13,11 @@ from backends.threads import ENVIRONMENT_VARIABLES
 # Libraries read these when they load, so they must be set before anything below is imported.
 os.environ.update(dict.fromkeys(ENVIRONMENT_VARIABLES, "1"))
 
-from dataclasses import dataclass  # noqa: E402  # after the environment is set
+from dataclasses import dataclass  # after the environment is set
 
-import backends  # noqa: E402
-from backends import Array, ConvBackend, ConvCall, ConvProblem, threads  # noqa: E402
-from harness import inputs  # noqa: E402
+import backends
+from backends import Array, ConvBackend, ConvCall, ConvProblem, threads
+from harness import inputs
 
 PROBLEMS = (
     'ic1ih128oc1kh15ph7n"filter 15x15"',

@@ -3,8 +3,8 @@
 Two data sets see different mistakes. Small integers make every correct sum exact, so a wrong tap, border or channel
 shows as a plain inequality; but they cannot see inputs rounded to a shorter type. Real data can, under a bound.
 
-Units: errors are in multiples of u * magnitude, where u is the dtype's unit roundoff. `magnitude` is |x| * |w| + |b| per
-element for sums of products, and sum over channels of |x_c| * |w_c| (2-norms) for transforms, which mix all positions.
+Units: errors are in multiples of u * magnitude, where u is the dtype's unit roundoff. `magnitude` is |x| * |w| + |b|
+per element for sums of products, and sum over channels of |x_c| * |w_c| (2-norms) for transforms, which mix positions.
 
 Sources: Higham (2002), "Accuracy and Stability of Numerical Algorithms", chapter 3 (gamma_n) and 24 (FFT).
 """
@@ -21,8 +21,8 @@ from harness.inputs import SIGNIFICAND_BITS, ConvArrays
 from harness.records import CheckOutcome, DataOutcome, Status
 from harness.reference import Reference
 
-# |error| <= c * u * log2(L) * norms: c was observed between 0.003 and 0.24 over thousands of problems; 4 leaves room for
-# other transform libraries and still catches a type one step shorter, whose errors are 2**11 times larger.
+# |error| <= c * u * log2(L) * norms: c was observed between 0.003 and 0.24 over thousands of problems; 4 leaves room
+# for other transform libraries and still catches a type one step shorter, whose errors are 2**11 times larger.
 _TRANSFORM_CONSTANT = 4.0
 _MIXES_POSITIONS = (Algorithm.FFT, Algorithm.WINOGRAD)
 # Of outputs that read real input, this fraction must be non-zero for equality to mean anything. Non-zero integers
@@ -44,7 +44,7 @@ def check(
         problem: What is computed.
         algorithm: Which error model applies.
     """
-    outcomes = []
+    outcomes: list[DataOutcome] = []
     for name, (arrays, reference) in data_sets.items():
         if name == "exact" and (doubt := zero_trust(reference)) is not None:
             return CheckOutcome(status=Status.MISTRUSTED, outcomes=tuple(outcomes), reason=doubt)
@@ -99,9 +99,7 @@ def error_bound(problem: ConvProblem, algorithm: Algorithm) -> float:
     oracle = sums if problem.dtype == "float64" else 0.0
     if algorithm not in _MIXES_POSITIONS:
         return sums + oracle
-    points = math.prod(
-        size + begin + end for size, (begin, end) in zip(problem.spatial, problem.padding, strict=True)
-    )
+    points = math.prod(size + begin + end for size, (begin, end) in zip(problem.spatial, problem.padding, strict=True))
     return _TRANSFORM_CONSTANT * math.log2(max(2, points)) + oracle
 
 
@@ -134,9 +132,7 @@ def _defect_of_form(y: object, problem: ConvProblem) -> str | None:
     return None
 
 
-def _judge_exact(
-    y: Array, reference: Reference, problem: ConvProblem, algorithm: Algorithm, total: int
-) -> DataOutcome:
+def _judge_exact(y: Array, reference: Reference, problem: ConvProblem, algorithm: Algorithm, total: int) -> DataOutcome:
     """Integers must come out equal; transforms are rounded first, as their intermediate values are no integers."""
     got = np.rint(y) if algorithm in _MIXES_POSITIONS else y
     is_wrong = got != reference.y
@@ -210,10 +206,12 @@ def _effective_bits(difference: Array, magnitude: Array, dtype: str) -> float | 
 
 def _norms(arrays: ConvArrays, problem: ConvProblem) -> Array:
     """Sum over a group's channels of |x_c| * |w_c| (2-norms), plus |b|: shape (N, C_out)."""
-    x = np.linalg.norm(arrays.x.astype(np.float64).reshape(problem.N, problem.groups, -1, math.prod(problem.spatial)), axis=-1)
-    flat = arrays.weight.astype(np.float64).reshape(problem.groups, -1, problem.C_in // problem.groups, math.prod(problem.kernel))
-    products = np.einsum("ngc,goc->ngo", x, np.linalg.norm(flat, axis=-1)).reshape(problem.N, problem.C_out)
-    return products if arrays.bias is None else products + np.abs(arrays.bias.astype(np.float64))
+    channels = problem.C_in // problem.groups
+    x = arrays.x.astype(np.float64).reshape(problem.N, problem.groups, channels, -1)
+    weight = arrays.weight.astype(np.float64).reshape(problem.groups, -1, channels, math.prod(problem.kernel))
+    x_norms, weight_norms = np.linalg.norm(x, axis=-1), np.linalg.norm(weight, axis=-1)
+    norms: Array = np.einsum("ngc,goc->ngo", x_norms, weight_norms).reshape(problem.N, problem.C_out)
+    return norms if arrays.bias is None else norms + np.abs(arrays.bias.astype(np.float64))
 
 
 def _position(index: tuple[np.intp, ...], reference: Reference, problem: ConvProblem) -> tuple[np.intp, ...]:

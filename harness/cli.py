@@ -53,7 +53,7 @@ def _complain(message: str) -> None:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def commands() -> None:
-    """Which way of computing a convolution is right, and which is fastest on this machine.
+    r"""Which way of computing a convolution is right, and which is fastest on this machine.
 
     \b
     Start here:
@@ -98,8 +98,12 @@ def _selecting(command: _Command) -> _Command:
         ),
         click.option("--resume", is_flag=True, help="Finish the run in --out; other options default to that run's."),
         click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of data and order."),
-        click.option("--case-timeout", default="30s", show_default=True, metavar="TIME", help="Limit of a cell's steps."),
-        click.option("--memory-limit", metavar="SIZE", help="What a backend may allocate, such as 4GB. [default: none]"),
+        click.option(
+            "--case-timeout", default="30s", show_default=True, metavar="TIME", help="Limit of a cell's steps."
+        ),
+        click.option(
+            "--memory-limit", metavar="SIZE", help="What a backend may allocate, such as 4GB. [default: none]"
+        ),
         click.option("--quiet", is_flag=True, help="No progress and no tables; messages and the exit code stay."),
     )
     for option in reversed(options):
@@ -147,9 +151,7 @@ def check(context: click.Context, /, **options: Any) -> int:
 def _given(context: click.Context) -> frozenset[str]:
     """Names of the options that stand on the command line."""
     return frozenset(
-        name
-        for name in context.params
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        name for name in context.params if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import itertools
 import shlex
 import sys
@@ -133,7 +133,7 @@ def _header(asked: Asked, selection: Selection, settings: RunSettings) -> RunHea
     plan = runner.plan_keys(selection.cases, selection.backends)
     return RunHeader(
         command=("python", "-m", "harness", *sys.argv[1:]),
-        started_utc=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        started_utc=dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         seed=settings.seed,
         budget_s=None if settings.budget_s == float("inf") else settings.budget_s,
         case_timeout_s=settings.case_timeout_s,
@@ -209,7 +209,7 @@ def _show(header: RunHeader, cells: Sequence[Cell], folder: Path | None, *, is_q
             _say(f"  repeat: {report.repeat_line(header, cell)}")
     if folder is not None:
         # Pictures need NumPy and matplotlib, which no other part of a command line has to wait for.
-        from harness.report.edges import pictures_of  # noqa: PLC0415
+        from harness.report.edges import pictures_of
 
         paths = report.write_report(folder, header, cells, pictures_of(cells))
         click.echo(f"\nreport:  {paths.html}\ntable:   {paths.summary}\nplots:   {folder / 'plots'}")

@@ -14,7 +14,14 @@ from harness import environment, sampling
 from harness.units import bytes_text, time_text
 
 # Variables that change which kernels or how many threads a library uses; a run sets the thread counts itself.
-_STEERING = ("OPENBLAS_CORETYPE", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
+_STEERING = (
+    "OPENBLAS_CORETYPE",
+    "MKL_CBWR",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "NUMBA_CPU_NAME",
+    "NUMBA_CPU_FEATURES",
+)
 _SPIN_S = 0.4
 # A gap this long between two readings of the clock means that something else had the core.
 _GAP_NS = 50_000
@@ -208,5 +215,3 @@ def _read(path: str) -> str | None:
         return Path(path).read_text().strip()
     except OSError:
         return None
-
-

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from backends import Array, ConvProblem, ConvError
+from backends import Array, ConvError, ConvProblem
 from backends.geometry import kernel_extent
+from harness.cases import PICTURES
 
 # Bits of the significand, the implicit one included: integers up to 2**bits are exact.
 SIGNIFICAND_BITS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
 # Large enough that a wrong tap changes an output by more than a rounding, small enough for long sums.
 _LARGEST_INTEGER = 8
-PICTURES = ("photograph", "mri")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +133,8 @@ def _is_exact_by_fft(problem: ConvProblem, largest: int) -> bool:
 
 def _nonzero_integers(rng: np.random.Generator, shape: tuple[int, ...], largest: int) -> Array:
     magnitude = rng.integers(1, largest, shape, endpoint=True, dtype=np.int8)
-    return magnitude * rng.choice(np.array([-1, 1], dtype=np.int8), shape)
+    values: Array = magnitude * rng.choice(np.array([-1, 1], dtype=np.int8), shape)
+    return values
 
 
 def _of_dtype(problem: ConvProblem, x: Array, weight: Array, bias: Array | None) -> ConvArrays:

@@ -1,6 +1,7 @@
-"""Predicts how long a backend's call will take from the cells it has finished: time per output plus time per multiply-add.
+"""Predicts how long a backend's call will take from the cells it has finished.
 
-Interpreted loops pay per output, compiled ones per multiply-add; non-negative least squares on both finds out which.
+The model is time per output plus time per multiply-add: interpreted loops pay the former, compiled ones the latter, and
+non-negative least squares finds out which.
 """
 
 from __future__ import annotations

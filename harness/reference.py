@@ -126,4 +126,5 @@ def _sums(fields: Array, weight: Array, problem: ConvProblem) -> Array:
     grouped = fields.reshape(N, problem.groups, -1, P, taps).transpose(0, 1, 3, 2, 4)
     columns = grouped.reshape(N, problem.groups, P, problem.accumulation_length)
     matrices = weight.reshape(problem.groups, -1, problem.accumulation_length)
-    return np.matmul(matrices, columns.transpose(0, 1, 3, 2)).reshape(N, problem.C_out, P)
+    sums: Array = np.matmul(matrices, columns.transpose(0, 1, 3, 2))
+    return sums.reshape(N, problem.C_out, P)

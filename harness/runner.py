@@ -1,4 +1,4 @@
-"""Runs a plan: every case through every backend, checked, then timed in interleaved rounds. Yields cells, prints nothing."""
+"""Carries out a plan: every case by every backend, checked, then timed in interleaved rounds. Yields cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from harness import messages, stats
 from harness.errors import UserError
 from harness.prediction import CostModel
-from harness.records import Cell, CaseKey, CheckOutcome, Status, StopReason
+from harness.records import CaseKey, Cell, CheckOutcome, Status, StopReason
 from harness.sampling import StopRule, calls_per_block
 from harness.units import duration_text, time_text
 from harness.worker_process import WorkerLost, WorkerProcess, WorkerTimeout
@@ -178,7 +178,7 @@ class _Session:
         self._unloadable: dict[str, str] = {}
         self._oracle: WorkerProcess | None = None
         self._costs = {backend: CostModel() for backend in settings.backends}
-        self._random = random.Random(settings.seed)  # noqa: S311  # an order, not a secret
+        self._random = random.Random(settings.seed)
 
     def __enter__(self) -> _Session:
         return self
@@ -276,7 +276,9 @@ class _Session:
                 raise
             if isinstance(reply, messages.Failed):
                 worker.end()
-                raise UsageError(reply.reason if reply.is_usage else f"backend {backend!r} does not load: {reply.reason}")
+                raise UsageError(
+                    reply.reason if reply.is_usage else f"backend {backend!r} does not load: {reply.reason}"
+                )
             assert isinstance(reply, messages.Opened)  # noqa: S101  # the protocol
             self._opened[backend] = reply
             self._workers[backend] = worker
@@ -292,9 +294,7 @@ class _Session:
         """Let the oracle write its references; None, or why it could not."""
         if self._oracle is None:
             self._oracle = WorkerProcess(self._settings.threads)
-        request = messages.Refer(
-            problem=str(case.problem), data=case.data, seed=self._settings.seed, folder=folder
-        )
+        request = messages.Refer(problem=str(case.problem), data=case.data, seed=self._settings.seed, folder=folder)
         try:
             reply = self._oracle.ask(request, self._settings.case_timeout_s)
         except (WorkerLost, WorkerTimeout) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -69,4 +70,4 @@ def calls_per_block(call_ns: float, timer_ns: float) -> int:
 def timer_cost_ns(clock: Callable[[], int], readings: int = 101) -> float:
     """What one reading of the clock costs: the median difference of successive readings, at least 1 ns."""
     times = [clock() for _ in range(readings + 1)]
-    return max(1.0, stats.median(later - earlier for earlier, later in zip(times, times[1:], strict=False)))
+    return max(1.0, stats.median(later - earlier for earlier, later in itertools.pairwise(times)))

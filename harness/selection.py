@@ -1,4 +1,4 @@
-"""What a command is to work on: cases from suites, files and descriptors, backends from specs, checked before anything runs."""
+"""What a command is to work on: cases from suites, files and descriptors, and backends from specs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def select(suites: Sequence[str], problems: Sequence[str], backends: Sequence[st
 
 def _unique(cases: Sequence[Case]) -> tuple[Case, ...]:
     """Cases without repetition inside one group: a suite named twice is run once."""
-    seen = {}
+    seen: dict[tuple[ConvProblem, str | None, str, str], Case] = {}
     for case in cases:
         seen.setdefault((case.problem, case.data, case.suite, case.group), case)
     return tuple(seen.values())
@@ -102,5 +102,3 @@ def size_bytes(text: str, option: str) -> int:
     if value < 1:
         raise SelectionError(f"{option} {text!r} is not positive; write 512MB or 4GB")
     return value
-
-

@@ -4,7 +4,8 @@ The interval of a median comes from order statistics: the number of n independen
 binomial(n, 1/2), so between the k-th smallest and the k-th largest sample the median lies with probability
 1 - 2 * P(B <= k - 1). Below six samples no 95 % interval of this kind exists, and none is given.
 
-Source: Hahn & Meeker (1991), "Statistical Intervals", section 5.2; Le Boudec (2010), "Performance Evaluation", section 2.2.
+Sources: Hahn & Meeker (1991), "Statistical Intervals", section 5.2; Le Boudec (2010), "Performance Evaluation",
+section 2.2.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def create(folder: Path, header: RunHeader) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / HEADER, msgspec.json.format(msgspec.json.encode(header), indent=1))
     except OSError as error:
-        raise StoreError(f"cannot write to {folder}: {error.strerror}; give --out a folder that you may write") from error
+        raise StoreError(f"cannot write to {folder}: {error.strerror}; give --out another folder") from error
 
 
 def load(folder: Path) -> StoredRun:

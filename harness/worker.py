@@ -67,11 +67,11 @@ class Worker:
         except MemoryError as error:
             self._case = None
             return messages.Failed(reason=f"out of memory: {error}", is_out_of_memory=True, is_usage=False)
-        except Exception as error:  # noqa: BLE001  # the boundary to foreign code: whatever it raises is the cell's reason
+        except Exception as error:  # the boundary to foreign code: whatever it raises is the cell's reason
             self._case = None
             return _failure(error, is_usage=isinstance(request, messages.Open) and isinstance(error, ConvError))
 
-    def _dispatch(self, request: messages.Request) -> messages.Reply:
+    def _dispatch(self, request: messages.Request) -> messages.Reply:  # noqa: PLR0911  # one return a request
         match request:
             case messages.Open():
                 return self._open(request)

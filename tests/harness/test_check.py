@@ -113,7 +113,10 @@ def test_mostly_zero_outputs_are_mistrusted_with_their_share() -> None:
     arrays, truth = sets["exact"]
     y = np.zeros_like(truth.y)
     y[..., 0] = 1
-    sets["exact"] = (arrays, Reference(positions=truth.positions, y=y, magnitude=truth.magnitude, has_input=truth.has_input))
+    sets["exact"] = (
+        arrays,
+        Reference(positions=truth.positions, y=y, magnitude=truth.magnitude, has_input=truth.has_input),
+    )
 
     outcome = check.check(lambda _: y, sets, PROBLEM, Algorithm.DIRECT)
 

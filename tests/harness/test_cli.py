@@ -253,7 +253,8 @@ def test_an_interrupt_keeps_what_is_done_reports_it_and_says_how_to_go_on(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("option", "says"), [(["--seed", "5"], "seed was 0, now 5"), (["--backend", "naive"], "its plan of 1 cells differs")]
+    ("option", "says"),
+    [(["--seed", "5"], "seed was 0, now 5"), (["--backend", "naive"], "its plan of 1 cells differs")],
 )
 def test_a_run_is_not_resumed_as_something_else(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, option: list[str], says: str
@@ -270,9 +271,7 @@ def test_a_run_is_not_resumed_as_something_else(
 
 
 @pytest.mark.parametrize("command", [[], ["run"], ["check"], ["report"], ["list"], ["doctor"]])
-def test_every_command_explains_itself_with_an_example(
-    capsys: pytest.CaptureFixture[str], command: list[str]
-) -> None:
+def test_every_command_explains_itself_with_an_example(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     ran = Ran(capsys, *command, "--help")
 
     assert ran.code == 0

@@ -7,7 +7,9 @@ import pytest
 from backends import ConvProblem
 from harness.prediction import CostModel
 
-PROBLEMS = [ConvProblem.parse(f"ic{c}ih{h}oc{c}kh{k}ph{k // 2}") for c in (1, 4, 16) for h in (8, 32) for k in (1, 3, 7)]
+PROBLEMS = [
+    ConvProblem.parse(f"ic{c}ih{h}oc{c}kh{k}ph{k // 2}") for c in (1, 4, 16) for h in (8, 32) for k in (1, 3, 7)
+]
 
 
 def model_of(cost_ns) -> CostModel:  # type: ignore[no-untyped-def]

@@ -86,7 +86,9 @@ def test_a_two_dimensional_border_is_checked_completely_where_it_fits() -> None:
     )
 
     rows, columns = problem.out
-    border = {r * columns + c for r in range(rows) for c in range(columns) if r in (0, rows - 1) or c in (0, columns - 1)}
+    border = {
+        r * columns + c for r in range(rows) for c in range(columns) if r in (0, rows - 1) or c in (0, columns - 1)
+    }
     assert border <= positions
 
 

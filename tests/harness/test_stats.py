@@ -65,7 +65,9 @@ def test_95_percent_interval_covers_the_median_at_least_95_percent_of_the_time(n
         # Two narrow modes of unequal weight, as a machine with an occasional slow state.
         "bimodal": lambda: (np.where(rng.random(n) < 0.7, rng.normal(1, 0.01, n), rng.normal(2, 0.01, n)), None),
     }[distribution]
-    true_bimodal = float(np.median(np.where(rng.random(10**6) < 0.7, rng.normal(1, 0.01, 10**6), rng.normal(2, 0.01, 10**6))))
+    true_bimodal = float(
+        np.median(np.where(rng.random(10**6) < 0.7, rng.normal(1, 0.01, 10**6), rng.normal(2, 0.01, 10**6)))
+    )
     tries = 1500
 
     covered = 0
