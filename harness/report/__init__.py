@@ -35,8 +35,8 @@ def terminal_tables(
 ) -> RenderableType:
     """A table for each group and the verdict, for `rich.console.Console(width=width).print`."""
     # Tables need rich and the statistics, which `--help` and `list` should not wait for.
-    from harness.report.findings import find  # noqa: PLC0415
-    from harness.report.terminal import run_tables  # noqa: PLC0415
+    from harness.report.findings import find
+    from harness.report.terminal import run_tables
 
     return run_tables(find(header, cells, noise_floor), width)
 
@@ -59,6 +59,6 @@ def write_report(
         noise_floor: The smallest relative difference this run can see; smaller ones are called ties.
     """
     # matplotlib, pandas and jinja2 take most of a second to import, which other commands should not wait for.
-    from harness.report.writing import write_files  # noqa: PLC0415
+    from harness.report.writing import write_files
 
     return write_files(run_dir, header, cells, pictures, noise_floor=noise_floor)

@@ -23,6 +23,7 @@ WIDTH_IN = 9.0
 PNG_DPI = 150
 # Longer titles would leave the sheet at full size.
 _LONG_TITLE = 72
+_LONG_SUBTITLE = 110
 _STEPS = (
     (1, 3),
     (1, 2, 5),
@@ -110,6 +111,8 @@ def head(figure: Figure, title: str, subtitle: str = "") -> None:
     height = figure.get_figheight()
     size = 13 if len(title) <= _LONG_TITLE else 10.5
     figure.text(0.16 / WIDTH_IN, 1 - 0.14 / height, title, size=size, weight="bold", va="top", parse_math=False)
+    if len(subtitle) > _LONG_SUBTITLE:
+        subtitle = f"{subtitle[: _LONG_SUBTITLE - 1].rstrip(' ,')}…"
     if subtitle:
         figure.text(0.16 / WIDTH_IN, 1 - 0.43 / height, subtitle, size=10, color=SOFT_INK, va="top", parse_math=False)
 

@@ -74,6 +74,9 @@ def find(header: RunHeader, cells: Sequence[Cell], noise_floor: float = 0.0) -> 
         cells: In the order they ended. Of two of the same case and backend the later counts.
         noise_floor: The smallest relative difference this run can see; smaller ones are called ties.
     """
+    place = {key: number for number, key in enumerate(header.plan)}
+    # Cells end in whatever order was cheapest; readers know the order of the suite.
+    cells = sorted(cells, key=lambda cell: place.get(cell.key, len(place)))
     groups = groups_of(cells, header.backends)
     judged = [judge_group(group.cases, noise_floor) for group in groups]
     verdicts = {verdict.case: verdict for item in judged for verdict in item.verdicts}

@@ -13,6 +13,7 @@ from harness.report.rows import rate_plot, ratio_plot, speedup_plot
 from harness.report.scatter import accuracy_plot, frontier_plot
 from harness.report.sentences import crossover_text
 from harness.report.wording import machine_text
+from harness.stats import order_statistic_rank
 
 if TYPE_CHECKING:
     from harness.records import Cell
@@ -82,7 +83,9 @@ def caption_text(findings: Findings, cells: list[Cell]) -> str:
     if counts:
         samples = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         noun = "sample" if counts == [1] else "samples"
-        parts.insert(0, f"Medians of {samples} {noun} with 95 % intervals where there are enough")
+        has_interval = order_statistic_rank(counts[-1]) is not None
+        sureness = "with 95 % intervals where those are enough" if has_interval else "too few for intervals"
+        parts.insert(0, f"Medians of {samples} {noun}, {sureness}")
     return " · ".join(part for part in parts if part)
 
 

@@ -114,7 +114,7 @@ def rate_plot(
         f"gflops-{slug(group.title)}",
         f"Arithmetic rate by layer: {group.title}",
         _joined(
-            "Effective rate: operations of the direct method (2 × multiply-adds) over time.",
+            "2 × multiply-adds of the direct method ÷ time.",
             geometry_text([verdict.case.problem for verdict in timed]),
         ),
         "effective GFLOP/s",

@@ -70,7 +70,8 @@ def crossover_text(crossover: Crossover, sweep: Sweep) -> str:
     last, first = axis_value_text(crossover.last), axis_value_text(crossover.first)
     ties = [axis_value_text(value) for value in crossover.tied_at]
     tied = f" (a tie at {names_text(ties)})" if ties else ""
-    return f"{crossover.after} overtakes {crossover.before} between {sweep.axis_label} {last} and {first}{tied}"
+    doubt = "" if crossover.is_sure else ", on few samples"
+    return f"{crossover.after} overtakes {crossover.before} between {sweep.axis_label} {last} and {first}{doubt}{tied}"
 
 
 def coverage_text(verdict: GroupVerdict) -> str:
@@ -82,7 +83,9 @@ def coverage_text(verdict: GroupVerdict) -> str:
         f"geometric mean over the {verdict.common} of {count_text(verdict.contested, 'case')}"
         f" that {names_text([item.backend for item in compared])} were all timed on"
     )
-    left_out = [f"{item.backend} ({item.timed})" for item in verdict.standings if item.ratio_to_best is None]
+    left_out = [
+        f"{item.backend} ({item.timed})" for item in verdict.standings if item.ratio_to_best is None and item.timed
+    ]
     return f"{text}; too few for a mean: {', '.join(left_out)}" if left_out else text
 
 
@@ -166,6 +169,8 @@ def _steady_text(sweep: Sweep, contested: Sequence[CaseVerdict]) -> str:
     """A sweep along which no lead changes hands."""
     always = set.intersection(*(set(verdict.leaders) for verdict in contested))
     values = [axis_value_text(verdict.case.axis_value) for verdict in contested]
+    if len(values) == 1:
+        return f"{_lone_text(contested[0])} at {sweep.axis_label} {values[0]}, the only one with two times to compare."
     span = f"at every {sweep.axis_label} measured, {values[0]} to {values[-1]}"
     ties = _ties_text(contested)
     if all(verdict.outright is not None for verdict in contested) and always:
@@ -183,7 +188,8 @@ def _ties_text(contested: Sequence[CaseVerdict]) -> str:
     for verdict in contested:
         if verdict.outright is None:
             places.setdefault(" ≈ ".join(sorted(verdict.leaders)), []).append(axis_value_text(verdict.case.axis_value))
-    return "".join(f" Tied: {names} at {names_text(values)}." for names, values in places.items())
+    ties = "; ".join(f"{names} at {names_text(values)}" for names, values in places.items())
+    return f" Tied: {ties}." if ties else ""
 
 
 def _lead_text(contested: Sequence[CaseVerdict]) -> str:
@@ -193,7 +199,17 @@ def _lead_text(contested: Sequence[CaseVerdict]) -> str:
     return f", {low} ahead of the next" if low == high else f", {low} to {high} ahead of the next"
 
 
+def _lone_text(verdict: CaseVerdict) -> str:
+    """One case: "numba is fastest, 1.30× ahead of the next", or a tie."""
+    if verdict.outright is None:
+        return f"{' ≈ '.join(sorted(verdict.leaders))}: no difference was seen"
+    return f"{verdict.outright} is fastest{_lead_text([verdict])}"
+
+
 def _wins_text(verdict: GroupVerdict) -> str:
+    contested = [item for item in verdict.verdicts if item.is_contested]
+    if len(contested) == 1:
+        return f"{_lone_text(contested[0])}."
     wins = [item for item in verdict.standings if item.outright]
     wins.sort(key=lambda item: -item.outright)
     parts = [f"{item.backend} {item.outright}" for item in wins]

@@ -81,6 +81,11 @@ def _long_table(found: GroupFindings, backends: Sequence[str]) -> Table:
         unit = row_unit(verdict)[1]
         ranked = [item.backend for item in verdict.contenders]
         ranked += [backend for backend in backends if backend in verdict.case.cells and backend not in ranked]
+        holes = {cell.status for cell in verdict.case.cells.values()}
+        if not verdict.contenders and len(holes) == 1 and len(ranked) > 1:
+            words = cell_words(verdict, ranked[0])
+            table.add_row(Text(verdict.case.title), f"all {len(ranked)}", words.time if words else "", end_section=True)
+            continue
         for place, backend in enumerate(ranked):
             words = cell_words(verdict, backend)
             if words is None:

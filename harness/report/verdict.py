@@ -1,7 +1,8 @@
 """Who wins each case, by how much and how surely; and what that adds up to over a group.
 
 A ratio is paired: samples of one interleaved round are divided, so drift of the machine cancels. Two backends tie when
-the interval of their ratio reaches 1, or when there is no interval and they are closer than one sample can tell.
+the interval of their ratio reaches 1. Too few samples for an interval can still show a large difference: then every
+single ratio must be clear of 1, and a lone one must be at least 2.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from harness.records import Cell, Status
 from harness.report.cases import CHECKED_STATUSES, Case, CaseGroup, Sweep, time_of
 from harness.stats import Interval, geometric_mean, median, paired_ratio
 
-# Without an interval nothing supports a verdict on a small difference; single samples of one kernel commonly differ
-# by this much on a machine that is not tuned for benchmarking.
-NOISE_WITHOUT_INTERVAL = 0.05
+# Two to five pairs all say the same by chance alone in 1 of 4 to 32 cases; asking for a margin as well keeps out the
+# ordinary jitter of an untuned machine.
+CLEAR_OF_FEW = 1.05
+# A single sample may have met an interruption, and nothing beside it would tell.
+CLEAR_OF_ONE = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +122,8 @@ class Crossover:
     """The first value at which `after` leads and `before` does not."""
     tied_at: tuple[float, ...] = ()
     """Values up to `last` at which both led."""
+    is_sure: bool
+    """Both neighbours of the crossing have intervals."""
 
 
 def judge(case: Case, noise_floor: float = 0.0) -> CaseVerdict:
@@ -145,7 +150,7 @@ def judge(case: Case, noise_floor: float = 0.0) -> CaseVerdict:
                 time_ns=times[backend],
                 ratio=ratio,
                 is_winner=is_winner,
-                is_tie=not is_winner and is_tie(ratio, noise_floor),
+                is_tie=not is_winner and is_tie(case.timed[backend], case.timed[ranked[0]], noise_floor),
             )
         )
     return CaseVerdict(case=case, contenders=tuple(contenders))
@@ -159,11 +164,23 @@ def ratio_between(numerator: Cell, denominator: Cell) -> Interval:
     return Interval(estimate=median(numerator.samples_ns) / median(denominator.samples_ns), low=None, high=None)
 
 
-def is_tie(ratio: Interval, noise_floor: float = 0.0) -> bool:
-    """Whether a ratio to the fastest is too close to 1 to name the slower of the two."""
-    if ratio.low is None:
-        return ratio.estimate <= 1 + max(noise_floor, NOISE_WITHOUT_INTERVAL)
-    return ratio.low <= 1 + noise_floor
+def is_tie(slower: Cell, fastest: Cell, noise_floor: float = 0.0) -> bool:
+    """Whether the samples of two cells are too alike, or too few, to name the slower of the two."""
+    ratio = ratio_between(slower, fastest)
+    if ratio.low is not None:
+        return ratio.low <= 1 + noise_floor
+    least, number = _least_ratio(slower, fastest)
+    return least < max(1 + noise_floor, CLEAR_OF_ONE if number == 1 else CLEAR_OF_FEW)
+
+
+def _least_ratio(slower: Cell, fastest: Cell) -> tuple[float, int]:
+    """The most favourable ratio for the slower cell, and the number of samples behind it."""
+    ours, theirs = _by_round(slower), _by_round(fastest)
+    ratios = [ns / theirs[number] for number, ns in ours.items() if number in theirs]
+    if ratios:
+        return min(ratios), len(ratios)
+    number = min(len(slower.samples_ns), len(fastest.samples_ns))
+    return min(slower.samples_ns) / max(fastest.samples_ns), number
 
 
 def judge_group(cases: Iterable[Case], noise_floor: float = 0.0) -> GroupVerdict:
@@ -208,6 +225,7 @@ def crossovers(sweep: Sweep, verdicts: Mapping[Case, CaseVerdict]) -> tuple[Cros
     found: list[Crossover] = []
     champion: str | None = None
     last = 0.0
+    before: CaseVerdict | None = None
     tied_at: list[tuple[float, tuple[str, ...]]] = []
     for verdict in (verdicts[case] for case in sweep.cases):
         value, winner = verdict.case.axis_value, verdict.winner
@@ -218,14 +236,22 @@ def crossovers(sweep: Sweep, verdicts: Mapping[Case, CaseVerdict]) -> tuple[Cros
             champion = verdict.outright
         elif champion not in verdict.leaders:
             both = tuple(place for place, leaders in tied_at if winner.backend in leaders)
-            found.append(Crossover(before=champion, after=winner.backend, last=last, first=value, tied_at=both))
+            is_sure = has_intervals(verdict) and before is not None and has_intervals(before)
+            found.append(
+                Crossover(before=champion, after=winner.backend, last=last, first=value, tied_at=both, is_sure=is_sure)
+            )
             champion, tied_at = winner.backend, []
         if verdict.outright is not None:
             tied_at = []
         elif champion is not None:
             tied_at.append((value, verdict.leaders))
-        last = value
+        last, before = value, verdict
     return tuple(found)
+
+
+def has_intervals(verdict: CaseVerdict) -> bool:
+    """Whether the winner's lead over the next rests on enough samples for an interval."""
+    return verdict.is_contested and verdict.contenders[1].ratio.low is not None
 
 
 def _by_round(cell: Cell) -> dict[int, float]:

@@ -86,7 +86,7 @@ def checked(status: Status = Status.OK, *, error: float = 2.0, bound: float = 60
 
 def example_run(seed: int = 1) -> tuple[RunHeader, list[Cell]]:
     """A run as the default suite gives: sweeps in 2-D and 3-D, layers with counts, pictures, and every kind of hole."""
-    noise = random.Random(seed)  # noqa: S311 - made-up noise, no secret
+    noise = random.Random(seed)
     cells = [one for place in _cases() for one in _case_cells(place, noise)]
     return header(cells_planned=len(cells) + 4), cells
 
@@ -172,7 +172,7 @@ def _model_ns(backend: str, problem: ConvProblem) -> float:
     return floor + problem.flops / gflops[backend]
 
 
-def _mishap(backend: str, group: str, problem: ConvProblem, base: float) -> dict[str, object]:  # noqa: PLR0911 - one a kind
+def _mishap(backend: str, group: str, problem: ConvProblem, base: float) -> dict[str, object]:
     untimed: dict[str, object] = {
         "samples_ns": (),
         "prepare_ns": None,

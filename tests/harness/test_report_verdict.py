@@ -90,7 +90,28 @@ def test_one_sample_each_gives_no_interval_and_no_verdict_on_a_small_difference(
     close = only_case(cell("numba", samples_ns=[1e6]), cell("torch", samples_ns=[1.03e6]))
     assert close.by_backend["torch"].ratio.low is None
     assert close.outright is None
-    assert only_case(cell("numba", samples_ns=[1e6]), cell("torch", samples_ns=[2e6])).outright == "numba"
+    assert only_case(cell("numba", samples_ns=[1e6]), cell("torch", samples_ns=[9e6])).outright == "numba"
+
+
+def test_a_few_samples_tell_backends_apart_only_if_every_pair_does() -> None:
+    numba = cell("numba", samples_ns=[1e6, 1e6, 1e6])
+    assert only_case(numba, cell("torch", samples_ns=[1.2e6, 1.3e6, 1.1e6])).outright == "numba"
+    assert only_case(numba, cell("torch", samples_ns=[1.2e6, 1.3e6, 0.9e6])).outright is None
+
+
+def test_a_crossover_seen_with_few_samples_says_so() -> None:
+    found = sweep({"numba": [1e6, 2e6, 4e6, 8e6], "fft": [5e6, 5e6, 5e6, 5e6]})
+    few = [dataclasses.replace(one, samples_ns=one.samples_ns[:3], rounds=one.rounds[:3]) for one in found.cells]
+    assert "between kernel size 7 and 9, on few samples" in said(findings(*few), LineKind.WHEN)
+
+
+def test_groups_and_cases_keep_the_order_of_the_plan_and_not_of_finishing() -> None:
+    early, late = (
+        cell("numba", group="first"),
+        cell("numba", group="second", problem=ConvProblem(C_in=1, C_out=1, spatial=(9,), kernel=3)),
+    )
+    found = findings(late, early, plan=(early.key, late.key))
+    assert [item.group.title for item in found.groups] == ["first", "second"]
 
 
 def test_a_difference_below_the_noise_floor_is_a_tie_even_with_a_narrow_interval() -> None:
