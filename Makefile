@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV := .venv
+# Pinned by hand: an unpinned torch on Linux is the newest CUDA build, several gigabytes.
+TORCH := 2.13.0
 BIN := $(VENV)/bin
 
 .PHONY: run test check format asv lock clean help
@@ -26,21 +28,30 @@ format: $(VENV)/.dev-ready  ## rewrite the code in house style
 	$(BIN)/ruff format .
 
 asv: $(VENV)/.dev-ready  ## a quick asv run of the benchmarks on the installed environment
-	cd benchmarks && ../$(BIN)/python -m asv run --python=same --quick --show-stderr
+	cd benchmarks && ../$(BIN)/python -m asv machine --yes
+	cd benchmarks && ../$(BIN)/python -m asv run --python=same --quick --set-commit-hash $$(git rev-parse HEAD)
 
-# torch is installed first and by itself: a CPU build that is already there (or offered by your pip settings) is then kept.
+# If your pip offers a CPU build of the pinned torch, or one is installed already, that build is used.
 $(VENV)/.run-ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(VENV)/.dev-ready: requirements-dev.lock $(VENV)/.run-ready
-	$(BIN)/python -m pip install --quiet --requirement requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.lock
 	touch $@
 
-lock:  ## resolve the newest versions that pyproject.toml allows and pin them
-	./tools-lock
+# Versions are resolved in an environment of their own, so that nothing installed by hand gets into the locks. The local
+# part of a version (+cpu) names a build, not a version, and is left out.
+lock:  ## resolve anew what pyproject.toml allows, and pin it
+	rm -rf $(VENV)-lock
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check setuptools wheel torch==$(TORCH) '.[all]'
+	$(VENV)-lock/bin/python -m pip freeze --all --exclude convbench --exclude pip | sed 's/+cpu$$//' > requirements.lock
+	$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check torch==$(TORCH) '.[dev]'
+	$(VENV)-lock/bin/python -m pip freeze --all --exclude convbench --exclude pip | sed 's/+cpu$$//' > requirements-dev.lock
+	rm -rf $(VENV)-lock build
 
 clean:  ## remove the environment and caches; results stay
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .asv benchmarks/.asv
