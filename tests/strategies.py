@@ -87,7 +87,7 @@ def conv_problems(
         dtype=draw(st.sampled_from(dtypes)),
         bias=draw(st.booleans()),
         label=draw(labels()) if has_label else "",
-        count=draw(st.integers(1, 99)) if has_label else 1,
+        count=draw(st.just(1) | st.integers(1, 99)) if has_label else 1,
     )
 
 

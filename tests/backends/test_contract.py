@@ -297,7 +297,7 @@ class Faulty:
         self.algorithm, self.device = self._sound.algorithm, self._sound.device
         self._fault, self._spoil, self._reason, self._spoil_weight = fault, spoil, reason, spoil_weight
 
-    def why_unsupported(self, problem: ConvProblem) -> object:  # noqa: ARG002  # the protocol's
+    def why_unsupported(self, problem: ConvProblem) -> object:
         return self._reason
 
     def prepare(self, problem: ConvProblem, weight: np.ndarray, bias: np.ndarray | None = None) -> ConvCall:

@@ -108,6 +108,13 @@ def test_name_carries_label_and_multiplicity(name: str, label: str, count: int) 
     assert (problem.label, problem.count) == (label, count)
 
 
+@pytest.mark.parametrize("label", ["a*7", "*3", "*", "7", "n", "--dt=f64 ic3", " both ends ", "a_b", ""])
+@pytest.mark.parametrize("count", [1, 7])
+def test_label_that_looks_like_syntax_reads_back(label: str, count: int) -> None:
+    read = ConvProblem.parse(str(ConvProblem(C_in=1, C_out=1, spatial=(3,), kernel=1, label=label, count=count)))
+    assert (read.label, read.count) == (label, count)
+
+
 V3 = "onednn_verbose,v1,primitive,exec,cpu,convolution,"
 SCRATCHPAD = "attr-scratchpad:user,alg:convolution_direct,"
 STEM = "mb1_ic3oc64_ih224oh112kh7sh2dh0ph3_iw224ow112kw7sw2dw0pw3"

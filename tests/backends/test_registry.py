@@ -34,7 +34,7 @@ class Doubling:
         self.name = f"someone.doubling:Doubling[factor={factor}]"
         self.factor = factor
 
-    def why_unsupported(self, problem: ConvProblem) -> str | None:  # noqa: ARG002  # the protocol's
+    def why_unsupported(self, problem: ConvProblem) -> str | None:
         return None
 
     def prepare(self, *_: object) -> Callable[[np.ndarray], np.ndarray]:
