@@ -40,9 +40,10 @@ class Warm(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class TimeBlock(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Time so many calls; keep the last output for `Recheck` if asked."""
+    """Time so many calls, after one untimed call if `is_primed`; keep the last output for `Recheck` if asked."""
 
     calls: int
+    is_primed: bool
     keep_output: bool
 
 

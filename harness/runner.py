@@ -20,8 +20,12 @@ from harness.workloads import Case
 
 # Checking takes about so many calls: the first, one on integers, and a warm-up.
 _CALLS_BEFORE_TIMING = 3
-# A case may use somewhat more than an even share of the time left: most need less, and what they leave flows on.
-_SHARE_OF_REMAINING = 1.5
+# Seconds that a case needs besides its calls: oracle, messages, and enough blocks of the quick backends.
+_CASE_OVERHEAD_S = 1.0
+# Calls that a slow backend deserves in all, and seconds at most that they may weigh in the plan: hopeless cells are
+# skipped and must not take time from the others.
+_CALLS_WANTED = 10
+_MOST_WEIGHT_S = 1.5
 # Half-width of a median's interval beyond which a cell is called noisy.
 _NOISY_HALF_WIDTH = 0.10
 # Loading a backend's libraries on a cold disk takes seconds; a hang must still end.
@@ -118,7 +122,7 @@ def run(
         for number, batch in enumerate(batches, 1):
             yield CaseStarted(case=batch[0], number=number, total=len(batches))
             backends = _unfinished(batch, settings.backends, finished)
-            for event in session.measure(batch, backends, cases_left=len(batches) - number + 1):
+            for event in session.measure(batch, backends, later=[later[0] for later in batches[number:]]):
                 if not isinstance(event, Cell) or place_of(event) not in finished:
                     yield event
 
@@ -198,10 +202,10 @@ class _Session:
             except (WorkerLost, WorkerTimeout) as error:
                 self._unloadable[backend] = f"loading the backend: {error}"
 
-    def measure(self, batch: Sequence[Case], backends: Sequence[str], cases_left: int) -> Iterator[Event]:
+    def measure(self, batch: Sequence[Case], backends: Sequence[str], later: Sequence[Case]) -> Iterator[Event]:
         """All cells of one problem: check each backend, then time those that are right in interleaved rounds."""
         case = batch[0]
-        share_s = self._share_s(cases_left)
+        share_s = self._share_s(case, later)
         deadline = self._clock() + share_s
         with tempfile.TemporaryDirectory(prefix="convbench-") as folder:
             entries = []
@@ -242,9 +246,15 @@ class _Session:
             call_ns = min([entry.checked.first_call_ns, *entry.samples_ns])
             self._costs[entry.backend].learn(case.problem, call_ns)
 
-    def _share_s(self, cases_left: int) -> float:
+    def _share_s(self, case: Case, later: Sequence[Case]) -> float:
+        """The case's part of the time left, in proportion to what it and those after it are predicted to need."""
         remaining = self._settings.budget_s - (self._clock() - self._start)
-        return remaining / cases_left * min(_SHARE_OF_REMAINING, cases_left)
+        return remaining * self._weight_s(case) / (self._weight_s(case) + sum(map(self._weight_s, later)))
+
+    def _weight_s(self, case: Case) -> float:
+        needs = (self._costs[backend].predict_ns(case.problem) for backend in self._settings.backends)
+        calls_s = (min(_CALLS_WANTED * need * 1e-9, _MOST_WEIGHT_S) for need in needs if need is not None)
+        return _CASE_OVERHEAD_S + sum(calls_s)
 
     def _why_skipped(self, case: Case, backend: str, share_s: float) -> str | None:
         if share_s <= 0:
@@ -346,7 +356,11 @@ class _Session:
         while active:
             self._random.shuffle(active)
             for entry in active:
-                request = messages.TimeBlock(calls=entry.calls, keep_output=round_number in (0, kept_round))
+                # Others have had the caches, and thread pools have gone to sleep: short calls are timed hot, as a loop
+                # over them would run, after one call that wakes everything.
+                request = messages.TimeBlock(
+                    calls=entry.calls, is_primed=entry.calls > 1, keep_output=round_number in (0, kept_round)
+                )
                 reply = self._ask(entry, request, "timing")
                 if isinstance(reply, messages.Block):
                     entry.samples_ns.append(reply.wall_ns / entry.calls)

@@ -16,8 +16,9 @@ _TIMER_SHARE = 1e-4
 _LEAST_BLOCK_NS = 4_000_000
 # Beyond this the interval narrows too slowly (with the root of the count) to be worth the time.
 _MAX_SAMPLES = 120
-# Doubling the samples of independent noise narrows the interval by 0.71; less than 0.9 means drift or bursts rule.
-_NARROWING = 0.9
+# Doubling the samples of independent noise narrows the interval to 0.71 of its width on average; where it has not
+# narrowed at all, drift or bursts rule, and more of them will not help.
+_NARROWING = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

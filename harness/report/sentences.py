@@ -15,13 +15,16 @@ from harness.stats import median
 from harness.units import MISSING, digits, fixed
 
 if TYPE_CHECKING:
+    from harness.records import Cell
     from harness.report.findings import Findings, GroupFindings, SweepFindings
     from harness.report.verdict import CaseVerdict, Crossover, GroupVerdict, Standing
 
 # More changes of lead than this along one sweep are a scatter, not a rule worth spelling out.
 _MANY_CROSSOVERS = 3
-# CPU time over wall time this far above what was asked, or below half of it, is not the measurement that was asked for.
+# CPU time over wall time this far above what was asked is not the measurement that was asked for.
 _EXTRA_THREADS = 1.25
+# A backend that typically keeps under this share of its threads busy computes with fewer than it was given.
+_IDLE_SHARE = 0.6
 
 
 class LineKind(enum.Enum):
@@ -252,16 +255,27 @@ def _sureness_lines(findings: Findings) -> Iterator[Line]:
         parts.append(f"differences under {digits(100 * findings.noise_floor, 2)} % cannot be seen in this run")
     if findings.header.warnings:
         parts.append(f"{count_text(len(findings.header.warnings), 'warning')} about this machine came before the run")
-    odd = [
-        cell
-        for cell in timed
-        if cell.threads_seen is not None
-        and not cell.threads_asked / 2 <= cell.threads_seen <= cell.threads_asked * _EXTRA_THREADS
-    ]
-    if odd:
-        names = sorted({cell.key.backend for cell in odd})
-        parts.append(f"{count_text(len(odd), 'cell')} used other than the threads asked for ({names_text(names)})")
+    parts += _thread_parts(timed)
     yield Line(kind=LineKind.SURE, text=_sentence("; ".join(parts)))
+
+
+def _thread_parts(timed: Sequence[Cell]) -> Iterator[str]:
+    """What kept to other than the threads asked for: cells that took more, and backends that mostly left some idle."""
+    greedy = [c for c in timed if c.threads_seen is not None and c.threads_seen > c.threads_asked * _EXTRA_THREADS]
+    if greedy:
+        names = sorted({cell.key.backend for cell in greedy})
+        yield f"{count_text(len(greedy), 'cell')} used more threads than asked for ({names_text(names)})"
+    idle = []
+    for backend in dict.fromkeys(cell.key.backend for cell in timed):
+        shares = [
+            cell.threads_seen / cell.threads_asked
+            for cell in timed
+            if cell.key.backend == backend and cell.threads_seen is not None
+        ]
+        if shares and median(shares) < _IDLE_SHARE:
+            idle.append(f"{backend} {digits(median(shares) * timed[0].threads_asked, 2)}")
+    if idle:
+        yield f"of {count_text(timed[0].threads_asked, 'thread')}, these kept busy only: {', '.join(idle)}"
 
 
 def _missing_lines(findings: Findings) -> Iterator[Line]:

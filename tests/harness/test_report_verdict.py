@@ -246,7 +246,13 @@ def test_float32_that_keeps_the_bits_of_tf32_is_found_out_but_fft_is_not_blamed(
 
 def test_more_threads_than_asked_for_are_told() -> None:
     text = said(findings(cell("torch", threads_seen=4.0), cell("numba", threads_seen=1.9)), LineKind.SURE)
-    assert "1 cell used other than the threads asked for (torch)" in text
+    assert "1 cell used more threads than asked for (torch)" in text
+
+
+def test_a_backend_that_mostly_leaves_threads_idle_is_told() -> None:
+    text = said(findings(cell("naive", threads_seen=1.0), cell("torch", threads_seen=1.8)), LineKind.SURE)
+    assert "of 2 threads, these kept busy only: naive 1" in text
+    assert "torch 1.8" not in text
 
 
 def test_every_backend_has_one_look_and_variants_share_the_hue_of_their_family() -> None:
