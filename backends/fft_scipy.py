@@ -1,8 +1,8 @@
 """Convolution by the Fourier transform: spectra of tiles times conjugate spectra of kernels, summed over channels.
 
 Overlap-save: the input is cut into overlapping tiles of transform length L, each of which yields L - extent + 1 valid
-outputs per axis; a small image is one tile. Kernel spectra are made in `prepare`. Strides compute the dense output and
-keep what is asked for.
+outputs per axis; a small image is one tile. Kernel spectra are made in `prepare`. A dilated convolution is split into
+its phases, which are dense. Strides compute the dense output and keep what is asked for.
 
 Sources: Stockham (1966) and Oppenheim & Schafer, overlap-save; Mathieu, Henaff & LeCun (2014), products over channels.
 """
@@ -70,17 +70,18 @@ class FftBackend:
         """Choose the tiles and transform the kernels."""
         threads.apply_to_blas()
         workers = threads.requested() or 1
-        plan = plan_tiles(problem)
+        dense = dense_problem(problem)
+        plan = plan_tiles(dense)
         axes = tuple(range(-problem.ndim, 0))
-        kernels = _kernel_spectra(problem, weight, plan, workers)
+        kernels = _kernel_spectra(dense, weight, plan, workers)
         multiply = _multiply_few if problem.C_in // problem.groups <= _FEW_CHANNELS else _multiply_many
 
         def call(x: Array) -> Array:
-            tiles = _cut(pad_spatial(x, problem), plan)
+            tiles = _cut(_split_phases(pad_spatial(x, problem), problem, dense), plan)
             spectra = scipy.fft.rfftn(tiles, s=plan.length, axes=axes, workers=workers)
-            products = multiply(spectra, kernels, problem, plan)
-            dense = scipy.fft.irfftn(products, s=plan.length, axes=axes, workers=workers, overwrite_x=True)
-            y = _join(dense, problem, plan)
+            products = multiply(spectra, kernels, dense, plan)
+            outputs = scipy.fft.irfftn(products, s=plan.length, axes=axes, workers=workers, overwrite_x=True)
+            y = _merge_phases(_join(outputs, dense, plan), problem)
             if bias is not None:
                 y += bias.reshape(-1, *(1,) * problem.ndim)
             return y
@@ -88,8 +89,24 @@ class FftBackend:
         return call
 
 
+def dense_problem(problem: ConvProblem) -> ConvProblem:
+    """What each phase of the dilation computes: no stride, dilation or padding, and all phases as one batch.
+
+    Input i and output o meet in a tap only if i - o is a multiple of the dilation, so residues modulo the dilation
+    never mix: a dilated convolution is prod(dilation) dense ones. Only input that the last output reaches is kept.
+    """
+    spatial = [
+        math.ceil(((out - 1) * stride + kernel_extent(kernel, dilation)) / dilation)
+        for out, stride, kernel, dilation in zip(
+            problem.out, problem.stride, problem.kernel, problem.dilation, strict=True
+        )
+    ]
+    batch = problem.N * math.prod(problem.dilation)
+    return problem.replace(N=batch, spatial=tuple(spatial), stride=1, dilation=1, padding=0, bias=False)
+
+
 def plan_tiles(problem: ConvProblem) -> TilePlan:
-    """The cheapest of the tile lengths by predicted time of transforms, products and kernel-spectrum traffic."""
+    """The cheapest tile lengths for a dense problem by predicted time of transforms, products and kernel traffic."""
     return min(_candidate_plans(problem), key=lambda plan: predicted_seconds(problem, plan))
 
 
@@ -106,39 +123,58 @@ def predicted_seconds(problem: ConvProblem, plan: TilePlan) -> float:
 
 
 def _candidate_plans(problem: ConvProblem) -> Iterator[TilePlan]:
-    extents = [kernel_extent(k, d) for k, d in zip(problem.kernel, problem.dilation, strict=True)]
-    dense_out = _dense_out(problem)
-    whole = [out + extent - 1 for out, extent in zip(dense_out, extents, strict=True)]
-    for target in (*_TILE_LENGTHS, max(whole)):
+    for target in (*_TILE_LENGTHS, max(problem.spatial)):
         length = tuple(
-            scipy.fft.next_fast_len(min(size, max(target, 2 * extent)), real=True)
-            for size, extent in zip(whole, extents, strict=True)
+            scipy.fft.next_fast_len(min(size, max(target, 2 * kernel)), real=True)
+            for size, kernel in zip(problem.spatial, problem.kernel, strict=True)
         )
-        step = tuple(min(out, n - extent + 1) for out, n, extent in zip(dense_out, length, extents, strict=True))
-        tiles = tuple(math.ceil(out / s) for out, s in zip(dense_out, step, strict=True))
+        step = tuple(min(out, n - k + 1) for out, n, k in zip(problem.out, length, problem.kernel, strict=True))
+        tiles = tuple(math.ceil(out / s) for out, s in zip(problem.out, step, strict=True))
         yield TilePlan(length=length, step=step, tiles=tiles)
 
 
-def _dense_out(problem: ConvProblem) -> tuple[int, ...]:
-    return tuple((out - 1) * stride + 1 for out, stride in zip(problem.out, problem.stride, strict=True))
-
-
 def _kernel_spectra(problem: ConvProblem, weight: Array, plan: TilePlan, workers: int) -> Array:
-    """Conjugate spectra of the dilated kernels.
+    """Conjugate spectra of the kernels.
 
     Returns:
         Few channels: (groups, C_out // groups, C_in // groups, frequencies). Many: (frequencies, groups,
         C_out // groups, C_in // groups), one contiguous matrix per frequency and group.
     """
-    dilated = np.zeros((*weight.shape[:2], *plan.length), weight.dtype)
-    positions = (slice(0, kernel_extent(k, d), d) for k, d in zip(problem.kernel, problem.dilation, strict=True))
-    dilated[spatial_index(positions)] = weight
-    spectra: Array = scipy.fft.rfftn(dilated, axes=tuple(range(-problem.ndim, 0)), workers=workers).conj()
+    axes = tuple(range(-problem.ndim, 0))
+    spectra: Array = scipy.fft.rfftn(weight, s=plan.length, axes=axes, workers=workers).conj()
     channels_in = problem.C_in // problem.groups
     spectra = spectra.reshape(problem.groups, -1, channels_in, math.prod(plan.spectrum))
     if channels_in <= _FEW_CHANNELS:
         return spectra
     return np.ascontiguousarray(np.moveaxis(spectra, -1, 0))
+
+
+def _split_phases(padded: Array, problem: ConvProblem, dense: ConvProblem) -> Array:
+    """The padded input cropped to what is read, each residue of the dilation an image of its own: dense.x_shape."""
+    reach = [size * dilation for size, dilation in zip(dense.spatial, problem.dilation, strict=True)]
+    cropped: Array = padded[spatial_index(slice(0, size) for size in reach)]
+    if dense.N == problem.N:
+        return cropped
+    missing = [max(0, size - have) for size, have in zip(reach, padded.shape[2:], strict=True)]
+    if any(missing):
+        cropped = np.pad(cropped, [(0, 0), (0, 0), *((0, extra) for extra in missing)])
+    split = itertools.chain(*zip(dense.spatial, problem.dilation, strict=True))
+    sizes, phases = range(2, 2 + 2 * problem.ndim, 2), range(3, 3 + 2 * problem.ndim, 2)
+    residues = cropped.reshape(*cropped.shape[:2], *split).transpose(0, *phases, 1, *sizes)
+    return residues.reshape(dense.x_shape)
+
+
+def _merge_phases(y: Array, problem: ConvProblem) -> Array:
+    """Outputs of all phases interleaved, then every stride-th of them: shape problem.y_shape."""
+    if y.shape[0] != problem.N:
+        sizes = y.shape[2:]
+        split = y.reshape(problem.N, *problem.dilation, problem.C_out, *sizes)
+        ndim = problem.ndim
+        interleaved = itertools.chain(*((2 + ndim + axis, 1 + axis) for axis in range(ndim)))
+        merged = (size * dilation for size, dilation in zip(sizes, problem.dilation, strict=True))
+        y = split.transpose(0, 1 + ndim, *interleaved).reshape(problem.N, problem.C_out, *merged)
+    kept = (slice(0, (out - 1) * s + 1, s) for out, s in zip(problem.out, problem.stride, strict=True))
+    return np.ascontiguousarray(y[spatial_index(kept)])
 
 
 def _cut(padded: Array, plan: TilePlan) -> Array:
@@ -189,17 +225,15 @@ def _multiply_many(spectra: Array, kernels: Array, problem: ConvProblem, plan: T
     return np.ascontiguousarray(y.transpose(2, 1, 3, 0)).reshape(problem.N, problem.C_out, tiles, *plan.spectrum)
 
 
-def _join(dense: Array, problem: ConvProblem, plan: TilePlan) -> Array:
-    """Valid parts of the tiles side by side, then every stride-th output: shape (N, C_out, *out)."""
-    valid = dense[spatial_index(slice(0, step) for step in plan.step)]
-    kept = spatial_index(
-        slice(0, size, stride) for size, stride in zip(_dense_out(problem), problem.stride, strict=True)
-    )
+def _join(outputs: Array, problem: ConvProblem, plan: TilePlan) -> Array:
+    """Valid parts of the tiles side by side: shape (N, C_out, *out)."""
+    valid: Array = outputs[spatial_index(slice(0, step) for step in plan.step)]
     if math.prod(plan.tiles) == 1:
-        return np.ascontiguousarray(valid[:, :, 0][kept])
+        return valid[:, :, 0]
     ndim = problem.ndim
     tiled = valid.reshape(problem.N, problem.C_out, *plan.tiles, *plan.step)
     interleaved = (0, 1, *itertools.chain(*((2 + axis, 2 + ndim + axis) for axis in range(ndim))))
     sizes = tuple(n * step for n, step in zip(plan.tiles, plan.step, strict=True))
     joined = tiled.transpose(interleaved).reshape(problem.N, problem.C_out, *sizes)
-    return np.ascontiguousarray(joined[kept])
+    cropped: Array = joined[spatial_index(slice(0, out) for out in problem.out)]
+    return cropped

@@ -11,29 +11,21 @@ from hypothesis import strategies as st
 from strategies import conv_problems, problem_arrays
 
 from backends import ConvProblem, fft_scipy, get
-from backends.fft_scipy import TilePlan, plan_tiles, predicted_seconds
+from backends.fft_scipy import TilePlan, dense_problem, plan_tiles, predicted_seconds
 
+# Plans are made for dense problems: what remains of a problem when stride, dilation and padding are taken care of.
 LARGE = [
-    ConvProblem(C_in=3, C_out=4, spatial=(300, 2000), kernel=(31, 3), stride=(1, 3)),
+    ConvProblem(C_in=3, C_out=4, spatial=(300, 2000), kernel=(31, 3)),
     ConvProblem(C_in=1, C_out=1, spatial=(100_000,), kernel=3),
-    ConvProblem(C_in=64, C_out=64, spatial=(224, 224), kernel=7, padding=3),
-    ConvProblem(C_in=4, C_out=4, groups=4, spatial=(64, 200, 200), kernel=5, dilation=2),
-    ConvProblem(C_in=1, C_out=1, spatial=(512, 512), kernel=257, padding=128),
+    ConvProblem(C_in=64, C_out=64, spatial=(230, 230), kernel=7),
+    ConvProblem(C_in=4, C_out=4, groups=4, spatial=(64, 200, 200), kernel=5),
+    ConvProblem(C_in=1, C_out=1, spatial=(768, 768), kernel=257),
 ]
-
-
-def extents(problem: ConvProblem) -> list[int]:
-    return [d * (k - 1) + 1 for k, d in zip(problem.kernel, problem.dilation, strict=True)]
-
-
-def dense_out(problem: ConvProblem) -> list[int]:
-    """Outputs that stride 1 computes up to the last one kept."""
-    return [(out - 1) * stride + 1 for out, stride in zip(problem.out, problem.stride, strict=True)]
 
 
 def assert_covers(problem: ConvProblem, plan: TilePlan) -> None:
     for length, step, tiles, extent, out in zip(
-        plan.length, plan.step, plan.tiles, extents(problem), dense_out(problem), strict=True
+        plan.length, plan.step, plan.tiles, problem.kernel, problem.out, strict=True
     ):
         assert step >= 1
         assert step + extent - 1 <= length, "outputs past length - extent wrap around"
@@ -43,7 +35,19 @@ def assert_covers(problem: ConvProblem, plan: TilePlan) -> None:
 
 @given(problem=conv_problems(max_spare=60))
 def test_plan_covers_every_output_with_no_tile_to_spare(problem: ConvProblem) -> None:
-    assert_covers(problem, plan_tiles(problem))
+    dense = dense_problem(problem)
+    assert_covers(dense, plan_tiles(dense))
+
+
+@given(problem=conv_problems(max_spare=30))
+def test_dense_problem_computes_every_output_once_in_each_phase(problem: ConvProblem) -> None:
+    dense = dense_problem(problem)
+
+    assert (dense.stride, dense.dilation) == ((1,) * dense.ndim,) * 2
+    assert problem.N * math.prod(problem.dilation) == dense.N
+    for merged, dilation, out, stride in zip(dense.out, problem.dilation, problem.out, problem.stride, strict=True):
+        needed = (out - 1) * stride + 1
+        assert needed <= merged * dilation < needed + dilation
 
 
 @pytest.mark.parametrize("problem", LARGE, ids=str)
@@ -54,7 +58,7 @@ def test_plan_of_a_large_problem_covers_every_output(problem: ConvProblem) -> No
 @pytest.mark.parametrize("problem", LARGE, ids=str)
 def test_transform_is_never_longer_than_the_whole_needs(problem: ConvProblem) -> None:
     # A fast length of factors 2, 3 and 5 is at most a third above any length.
-    for length, extent, out in zip(plan_tiles(problem).length, extents(problem), dense_out(problem), strict=True):
+    for length, extent, out in zip(plan_tiles(problem).length, problem.kernel, problem.out, strict=True):
         assert length <= 4 / 3 * (out + extent - 1) + 4
 
 
@@ -70,19 +74,21 @@ def test_small_image_is_one_tile() -> None:
 
 @given(problem=conv_problems())
 def test_predicted_time_is_positive_and_grows_with_the_batch(problem: ConvProblem) -> None:
-    plan = plan_tiles(problem)
-    once = predicted_seconds(problem, plan)
-    assert 0 < once < predicted_seconds(problem.replace(N=problem.N + 1), plan)
+    dense = dense_problem(problem)
+    plan = plan_tiles(dense)
+    once = predicted_seconds(dense, plan)
+    assert 0 < once < predicted_seconds(dense.replace(N=dense.N + 1), plan)
 
 
 @given(problem=conv_problems(max_spare=20), data=st.data())
 def test_any_tiles_that_cover_give_the_same_answer(problem: ConvProblem, data: st.DataObject) -> None:
     """Includes even and odd lengths, one output a tile, and tiles that reach past the padded input."""
-    length = tuple(extent + data.draw(st.integers(0, 9)) for extent in extents(problem))
-    step = tuple(n - extent + 1 for n, extent in zip(length, extents(problem), strict=True))
-    tiles = tuple(math.ceil(out / s) for out, s in zip(dense_out(problem), step, strict=True))
+    dense = dense_problem(problem)
+    length = tuple(kernel + data.draw(st.integers(0, 9)) for kernel in dense.kernel)
+    step = tuple(n - kernel + 1 for n, kernel in zip(length, dense.kernel, strict=True))
+    tiles = tuple(math.ceil(out / s) for out, s in zip(dense.out, step, strict=True))
     plan = TilePlan(length=length, step=step, tiles=tiles)
-    assert_covers(problem, plan)
+    assert_covers(dense, plan)
     x, weight, bias = problem_arrays(problem)
 
     with pytest.MonkeyPatch.context() as patch:
