@@ -1,7 +1,8 @@
 """Compares outputs with the oracle under the error model of the backend's algorithm.
 
-Two data sets see different mistakes. Small integers make every correct sum exact, so a wrong tap, border or channel
-shows as a plain inequality; but they cannot see inputs rounded to a shorter type. Real data can, under a bound.
+Data sets see different mistakes. Small integers make every correct sum exact, so a wrong tap, border or channel shows
+as a plain inequality; but they cannot see inputs rounded to a shorter type. Real data can, under a bound. A NaN must
+reach the outputs that read it and, where outputs are sums of products, no others.
 
 Units: errors are in multiples of u * magnitude, where u is the dtype's unit roundoff. `magnitude` is |x| * |w| + |b|
 per element for sums of products, and sum over channels of |x_c| * |w_c| (2-norms) for transforms, which mix positions.
@@ -17,6 +18,7 @@ from collections.abc import Callable
 import numpy as np
 
 from backends import Algorithm, Array, ConvProblem
+from harness import reference as oracle
 from harness.inputs import SIGNIFICAND_BITS, ConvArrays
 from harness.records import CheckOutcome, DataOutcome, Status
 from harness.reference import Reference
@@ -28,6 +30,8 @@ _MIXES_POSITIONS = (Algorithm.FFT, Algorithm.WINOGRAD)
 # Of outputs that read real input, this fraction must be non-zero for equality to mean anything. Non-zero integers
 # cancel to exactly 0 in at most half of the sums (n = 2 with entries of +-1) and far less often in others.
 _LEAST_NONZERO = 0.3
+# Data on which each output is as large as its terms let it be. Elsewhere bits lost in one output may be another's.
+_EXTRAORDINARY = ("wide range", "one-hot", "nan")
 
 
 def check(
@@ -40,7 +44,7 @@ def check(
 
     Args:
         compute: Host arrays to host output, by the backend under test.
-        data_sets: Arrays and reference by name; "exact" holds integers, all others real data.
+        data_sets: Arrays and reference by name, a name of `inputs.DATA_SETS` or of a picture.
         problem: What is computed.
         algorithm: Which error model applies.
     """
@@ -66,7 +70,7 @@ def judge(
 ) -> DataOutcome:
     """Whether one output is right, and by how much it is off."""
     total = math.prod(problem.y_shape)
-    defect = _defect_of_form(y, problem)
+    defect = _defect_of_form(y, problem, may_be_nan=name == "nan")
     if defect is not None:
         return DataOutcome(
             name=name,
@@ -79,7 +83,7 @@ def judge(
             detail=defect,
         )
     assert isinstance(y, np.ndarray)  # noqa: S101  # _defect_of_form said so; this tells the type checker
-    sampled = y.reshape(problem.N, problem.C_out, -1)[:, :, reference.positions].astype(np.float64)
+    sampled = y.reshape(problem.N, problem.C_out, -1)[:, :, reference.positions].astype(reference.y.dtype)
     if name == "exact":
         return _judge_exact(sampled, reference, problem, algorithm, total)
     return _judge_real(name, sampled, arrays, reference, problem, algorithm, total)
@@ -89,18 +93,18 @@ def error_bound(problem: ConvProblem, algorithm: Algorithm) -> float:
     """What the error may be at most, in units of u times the magnitude.
 
     Sums of n products in any order: gamma_n / u = n / (1 - n*u), n counting the bias as a term. Transforms of L points:
-    4 * log2(L). The float64 oracle errs like a float64 backend, so there the bound covers both.
+    4 * log2(L). The oracle's own rounding is added: nothing to speak of, unless its type is the backend's.
     """
     u = unit_roundoff(problem.dtype)
     n = problem.accumulation_length + problem.bias
     if n * u >= 1:
         return math.inf
     sums = n / (1 - n * u)
-    oracle = sums if problem.dtype == "float64" else 0.0
+    oracle_sums = sums * oracle.unit_roundoff(problem.dtype) / u
     if algorithm not in _MIXES_POSITIONS:
-        return sums + oracle
+        return sums + oracle_sums
     points = math.prod(size + begin + end for size, (begin, end) in zip(problem.spatial, problem.padding, strict=True))
-    return _TRANSFORM_CONSTANT * math.log2(max(2, points)) + oracle
+    return _TRANSFORM_CONSTANT * math.log2(max(2, points)) + oracle_sums
 
 
 def unit_roundoff(dtype: str) -> float:
@@ -119,14 +123,14 @@ def zero_trust(reference: Reference) -> str | None:
     return f"only {nonzero:.0%} of the outputs that read input are non-zero; a wrong result could pass unseen"
 
 
-def _defect_of_form(y: object, problem: ConvProblem) -> str | None:
+def _defect_of_form(y: object, problem: ConvProblem, *, may_be_nan: bool) -> str | None:
     if not isinstance(y, np.ndarray):
         return f"returned a {type(y).__name__}, expected a NumPy array"
     if y.shape != problem.y_shape:
         return f"returned shape {y.shape}, expected {problem.y_shape}"
     if y.dtype.name != problem.dtype:
         return f"returned dtype {y.dtype.name}, expected {problem.dtype}"
-    if not np.isfinite(y).all():
+    if not may_be_nan and not np.isfinite(y).all():
         where = np.unravel_index(int(np.argmin(np.isfinite(y))), y.shape)
         return f"{_at(where)} is {y[where]}, though inputs are finite"
     return None
@@ -148,7 +152,7 @@ def _judge_exact(y: Array, reference: Reference, problem: ConvProblem, algorithm
     return DataOutcome(
         name="exact",
         passed=not wrong,
-        error=float(np.abs(y - reference.y).max()),
+        error=float(np.abs(y - reference.y).astype(np.float64).max()),
         error_bound=0.5 if algorithm in _MIXES_POSITIONS else 0.0,
         effective_bits=None,
         outputs_checked=y.size,
@@ -167,16 +171,20 @@ def _judge_real(
     total: int,
 ) -> DataOutcome:
     u = unit_roundoff(problem.dtype)
-    difference = np.abs(y - reference.y)
+    defect, note = _nan_defect(y, reference, problem, algorithm)
+    # A poisoned output has been judged by its NaN alone; so has one that a transform spread the NaN to.
+    difference = np.where(reference.is_poisoned | np.isnan(y), 0, np.abs(y - reference.y)).astype(np.float64)
     if algorithm in _MIXES_POSITIONS:
         magnitude = np.broadcast_to(_norms(arrays, problem)[:, :, None], y.shape)
     else:
         magnitude = reference.magnitude
-    # Where nothing but padding is read the sum is 0 and must be 0 for sums of products; a transform may leave dust.
-    scaled = difference / np.where(magnitude > 0, u * magnitude, u)
+    # Half the smallest subnormal is what one operation may lose to underflow. Where the magnitude is 0, as where only
+    # padding is read, it also makes anything but 0 an error.
+    underflow = float(np.finfo(problem.dtype).smallest_subnormal)
+    scaled = difference / (u * magnitude + underflow)
     error, bound = float(scaled.max()), error_bound(problem, algorithm)
-    detail = None
-    if error > bound:
+    detail = defect
+    if detail is None and error > bound:
         index = np.unravel_index(int(np.argmax(scaled)), y.shape)
         where = _position(index, reference, problem)
         detail = (
@@ -185,14 +193,37 @@ def _judge_real(
         )
     return DataOutcome(
         name=name,
-        passed=error <= bound,
+        passed=detail is None,
         error=error,
         error_bound=bound,
-        effective_bits=_effective_bits(difference, reference.magnitude, problem.dtype),
+        effective_bits=None
+        if name in _EXTRAORDINARY
+        else _effective_bits(difference, reference.magnitude, problem.dtype),
         outputs_checked=y.size,
         outputs_total=total,
         detail=detail,
+        note=note,
     )
+
+
+def _nan_defect(
+    y: Array, reference: Reference, problem: ConvProblem, algorithm: Algorithm
+) -> tuple[str | None, str | None]:
+    """What is wrong with where NaN is, and what to know about it: each or neither None."""
+    is_nan = np.isnan(y)
+    lost = reference.is_poisoned & ~is_nan
+    spread = is_nan & ~reference.is_poisoned
+    if lost.any():
+        where = _position(np.unravel_index(int(np.argmax(lost)), y.shape), reference, problem)
+        return f"{np.count_nonzero(lost)} outputs read a NaN and are none; first at {_at(where)}", None
+    if not spread.any():
+        return None, None
+    clean = y.size - int(np.count_nonzero(reference.is_poisoned))
+    share = f"a NaN spread to {int(np.count_nonzero(spread)) / clean:.0%}"
+    if algorithm in _MIXES_POSITIONS:
+        return None, f"{share} of the outputs that do not read it, as {algorithm.value} does"
+    where = _position(np.unravel_index(int(np.argmax(spread)), y.shape), reference, problem)
+    return f"{share} of the outputs that do not read it; first at {_at(where)}", None
 
 
 def _effective_bits(difference: Array, magnitude: Array, dtype: str) -> float | None:

@@ -22,6 +22,7 @@ class Progress:
 
     def __init__(self, *, is_quiet: bool) -> None:
         console = Console(stderr=True)
+        self._is_shown = console.is_terminal and not is_quiet
         self._bar = RichProgress(
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
@@ -31,7 +32,7 @@ class Progress:
             TimeRemainingColumn(),
             TextColumn("{task.description}"),
             console=console,
-            disable=is_quiet or not console.is_terminal,
+            disable=not self._is_shown,
             transient=True,
         )
         self._task = self._bar.add_task("starting", total=None)
@@ -54,7 +55,12 @@ class Progress:
                 self._bar.update(self._task, total=event.total, completed=event.number - 1, description=self._title())
             case BackendStarted():
                 self._bar.update(self._task, description=f"{self._title()}: {event.step} {escape(event.backend)}")
-            case Cell() if event.status not in (Status.OK, Status.NOISY, Status.UNSUPPORTED, Status.SKIPPED):
+            case Cell() if self._is_shown and event.status not in (
+                Status.OK,
+                Status.NOISY,
+                Status.UNSUPPORTED,
+                Status.SKIPPED,
+            ):
                 self._bar.console.print(
                     f"[bold red]{event.status.value}[/] {escape(event.key.backend)} on"
                     f" {escape(event.label or event.key.problem)}: {escape(event.reason or '')}"

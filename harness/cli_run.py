@@ -24,6 +24,8 @@ from harness.selection import Selection, SelectionError, seconds, select, size_b
 EXIT_OK, EXIT_WRONG, EXIT_INCOMPLETE = 0, 2, 3
 RESULTS = Path("results")
 _DEFAULT_BUDGET = "5m"
+# More wrong cells than this are a pattern that the first of them shows.
+_MOST_WRONG_SAID = 10
 _INCOMPLETE = (Status.CRASHED, Status.TIMEOUT, Status.OUT_OF_MEMORY)
 
 
@@ -203,10 +205,12 @@ def _show(header: RunHeader, cells: Sequence[Cell], folder: Path | None, *, is_q
     if not is_quiet:
         console = Console()
         console.print(report.terminal_tables(header, cells, width=console.width))
-    for cell in cells:
-        if cell.status is Status.WRONG:
-            _say(f"WRONG: {cell.key.backend} on {cell.label or cell.key.problem}: {cell.reason}")
-            _say(f"  repeat: {report.repeat_line(header, cell)}")
+    wrong = [cell for cell in cells if cell.status is Status.WRONG]
+    for cell in wrong[:_MOST_WRONG_SAID]:
+        _say(f"WRONG: {cell.key.backend} on {cell.label or cell.key.problem}: {cell.reason}")
+        _say(f"  repeat: {report.repeat_line(header, cell)}")
+    if len(wrong) > _MOST_WRONG_SAID:
+        _say(f"WRONG: {len(wrong) - _MOST_WRONG_SAID} more; --out DIR keeps all of them with their reasons")
     if folder is not None:
         # Pictures need NumPy and matplotlib, which no other part of a command line has to wait for.
         from harness.report.edges import pictures_of

@@ -1,4 +1,4 @@
-"""Seeded arrays for a problem: integers whose sums are exact, ordinary real data, and real pictures."""
+"""Seeded arrays for a problem: integers whose sums are exact, real data of several kinds, and real pictures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import functools
 import gzip
 import math
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,68 @@ def normal_arrays(problem: ConvProblem, seed: int) -> ConvArrays:
     return _of_dtype(problem, x, weight, rng.standard_normal(problem.bias_shape) if problem.bias else None)
 
 
+def uniform_arrays(problem: ConvProblem, seed: int) -> ConvArrays:
+    """Values in (0, 1): nothing cancels, so errors of accumulating add up and a short accumulator shows."""
+    rng = _generator(problem, "uniform", seed)
+    x, weight = 1 - rng.random(problem.x_shape), 1 - rng.random(problem.weight_shape)
+    return _of_dtype(problem, x, weight, 1 - rng.random(problem.bias_shape) if problem.bias else None)
+
+
+def wide_range_arrays(problem: ConvProblem, seed: int) -> ConvArrays:
+    """Faint normal data with a bright source in a hundredth of the pixels, 2**20 times as strong.
+
+    Sums of products keep each output's own accuracy. Transforms mix all positions, so faint outputs take on errors of
+    the bright ones: only their norm-wise bound holds here.
+    """
+    rng = _generator(problem, "wide range", seed)
+    x = rng.standard_normal(problem.x_shape)
+    is_bright = rng.random(problem.x_shape) < 0.01
+    x[is_bright] *= 2.0**20
+    weight = rng.standard_normal(problem.weight_shape)
+    return _of_dtype(problem, x, weight, rng.standard_normal(problem.bias_shape) if problem.bias else None)
+
+
+def one_hot_arrays(problem: ConvProblem, seed: int) -> ConvArrays:
+    """One pixel of each image and channel is 1, all others 0: outputs are weights, each in its place.
+
+    A flipped, shifted or transposed kernel moves a weight to where 0 is expected, and 0 has no rounding error.
+    """
+    rng = _generator(problem, "one-hot", seed)
+    x = np.zeros(problem.x_shape).reshape(problem.N * problem.C_in, -1)
+    x[np.arange(len(x)), rng.integers(0, x.shape[1], len(x))] = 1
+    weight = rng.standard_normal(problem.weight_shape)
+    bias = rng.standard_normal(problem.bias_shape) if problem.bias else None
+    return _of_dtype(problem, x.reshape(problem.x_shape), weight, bias)
+
+
+def nan_arrays(problem: ConvProblem, seed: int) -> ConvArrays:
+    """Normal data with one NaN, at a pixel in the middle of what the first image's first channel is read for."""
+    arrays = normal_arrays(problem, seed)
+    arrays.x[(0, 0, *_middle_pixel(problem))] = np.nan
+    return arrays
+
+
+DATA_SETS: dict[str, Callable[[ConvProblem, int], ConvArrays]] = {
+    "exact": exact_arrays,
+    "normal": normal_arrays,
+    "uniform": uniform_arrays,
+    "wide range": wide_range_arrays,
+    "one-hot": one_hot_arrays,
+    "nan": nan_arrays,
+}
+
+
+def data_set(problem: ConvProblem, name: str, seed: int) -> ConvArrays:
+    """The arrays that a name in DATA_SETS or of a picture stands for.
+
+    Raises:
+        ConvError: There is no such data set, or the picture does not fit the problem.
+    """
+    if name in DATA_SETS:
+        return DATA_SETS[name](problem, seed)
+    return case_arrays(problem, name, seed)
+
+
 def case_arrays(problem: ConvProblem, data: str | None, seed: int) -> ConvArrays:
     """What is timed: a named picture under the edge kernels, or normal data.
 
@@ -110,6 +173,22 @@ def _sample_data() -> Path:
     from matplotlib import cbook
 
     return Path(cbook._get_data_path("sample_data"))
+
+
+def _middle_pixel(problem: ConvProblem) -> tuple[int, ...]:
+    """The input that the middle output reads by its middle tap, or the nearest real one."""
+    return tuple(
+        min(size - 1, max(0, out // 2 * stride - begin + kernel // 2 * dilation))
+        for size, out, stride, (begin, _), kernel, dilation in zip(
+            problem.spatial,
+            problem.out,
+            problem.stride,
+            problem.padding,
+            problem.kernel,
+            problem.dilation,
+            strict=True,
+        )
+    )
 
 
 def _is_exact_by_fft(problem: ConvProblem, largest: int) -> bool:

@@ -54,18 +54,20 @@ class DataOutcome:
     """One data set of the correctness check."""
 
     name: str
-    """"exact" (integers), "normal" (real data), or the name of a picture."""
+    """"exact" (integers), a kind of real data such as "normal", or the name of a picture."""
     passed: bool
     error: float | None
     """Largest error in units of the dtype's unit roundoff times the condition |x| * |w| (or norms, for FFT)."""
     error_bound: float | None
     """What `error` may be at most, in the same unit."""
     effective_bits: float | None
-    """-log2(max |error| / (|x| * |w|)); None where there is no error at all."""
+    """-log2(max |error| / (|x| * |w|)) on ordinary data; the dtype's own bits where there is no error at all."""
     outputs_checked: int
     outputs_total: int
     detail: str | None = None
     """What is wrong and where, for a person; None if passed."""
+    note: str | None = None
+    """What is right but worth knowing, such as how far a NaN spreads in a transform."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
 """The oracle: convolution in float64, independent of every backend, at all or at well-chosen output positions.
 
-It gathers the inputs of each output by explicit indices and sums by one float64 matrix product. Products of two
-float32 numbers are exact in float64, so against float32 results its own error is 2**-29 of theirs.
+It gathers the inputs of each output by explicit indices and sums them by one matrix product. Products of two float32
+numbers are exact in float64, so against float32 results its own error is 2**-29 of theirs. A float64 backend is held
+against 80-bit sums where the machine has them, whose error is 2**-11 of its own.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,9 @@ from harness.inputs import ConvArrays
 
 # Multiply-adds that one oracle result may cost: about a tenth of a second on one core.
 MAX_MACS = 400_000_000
+# Sums in 80-bit arithmetic have no BLAS and run at a fifteenth of the speed.
+_EXTENDED_COST = 15
+_HAS_EXTENDED = np.finfo(np.longdouble).nmant >= 63
 # Elements that may be gathered in all, as costly as the products where channels are few.
 _MAX_GATHERED = 40_000_000
 # Elements gathered at a time, 64 MiB of float64.
@@ -29,24 +34,30 @@ class Reference:
 
     Attributes:
         positions: Flat indices into prod(out), ascending, shape (P,).
-        y: Shape (N, C_out, P), float64.
+        y: Shape (N, C_out, P), float64 or longer. NaN inputs count as 0.
         magnitude: The same sums of absolute values, |x| * |w| + |b|: what rounding errors are measured against.
         has_input: Shape (P,): whether any tap of the position reads real input.
+        is_poisoned: Shape of y: whether a tap of the output reads a NaN.
     """
 
     positions: Array
     y: Array
     magnitude: Array
     has_input: Array
+    is_poisoned: Array
 
 
 def compute(problem: ConvProblem, arrays: ConvArrays, seed: int, max_macs: int = MAX_MACS) -> Reference:
     """The reference at every output position if that costs at most max_macs, else at borders, corners and a sample."""
-    positions = output_positions(problem, seed, max_macs)
-    x, weight = arrays.x.astype(np.float64), arrays.weight.astype(np.float64)
-    bias = None if arrays.bias is None else arrays.bias.astype(np.float64)
-    y = np.empty((problem.N, problem.C_out, positions.size))
-    magnitude = np.empty_like(y)
+    long_type = accumulator(problem.dtype)
+    cost = 1 if long_type is np.float64 else _EXTENDED_COST
+    positions = output_positions(problem, seed, max_macs // cost)
+    is_nan = np.isnan(arrays.x)
+    x = np.where(is_nan, 0, arrays.x).astype(np.float64)
+    weight = arrays.weight.astype(np.float64)
+    y = np.empty((problem.N, problem.C_out, positions.size), long_type)
+    magnitude = np.empty(y.shape)
+    is_poisoned = np.zeros(y.shape, dtype=bool)
     has_input = np.empty(positions.size, dtype=bool)
     per_position = problem.N * problem.C_in * math.prod(problem.kernel)
     step = max(1, _CHUNK_ELEMENTS // per_position)
@@ -54,18 +65,32 @@ def compute(problem: ConvProblem, arrays: ConvArrays, seed: int, max_macs: int =
         part = slice(first, first + step)
         fields, is_inside = _receptive_fields(x, problem, positions[part])
         has_input[part] = is_inside.any(axis=1)
-        y[:, :, part] = _sums(fields, weight, problem)
+        y[:, :, part] = _sums(fields.astype(long_type), weight.astype(long_type), problem)
         magnitude[:, :, part] = _sums(np.abs(fields, out=fields), np.abs(weight), problem)
-    if bias is not None:
+        if is_nan.any():
+            nan_fields, _ = _receptive_fields(is_nan.astype(np.float64), problem, positions[part])
+            is_poisoned[:, :, part] = _sums(nan_fields, np.ones_like(weight), problem) > 0
+    if arrays.bias is not None:
+        bias = arrays.bias.astype(np.float64)
         y += bias[:, None]
         magnitude += np.abs(bias)[:, None]
-    return Reference(positions=positions, y=y, magnitude=magnitude, has_input=has_input)
+    return Reference(positions=positions, y=y, magnitude=magnitude, has_input=has_input, is_poisoned=is_poisoned)
+
+
+def accumulator(dtype: str) -> type[np.floating[Any]]:
+    """What sums for a problem of this dtype are accumulated in."""
+    return np.longdouble if dtype == "float64" and _HAS_EXTENDED else np.float64
+
+
+def unit_roundoff(dtype: str) -> float:
+    """Largest relative error of one rounding in the oracle's sums for a problem of this dtype."""
+    return float(np.finfo(accumulator(dtype)).eps) / 2
 
 
 def convolve(problem: ConvProblem, arrays: ConvArrays) -> Array:
     """The whole float64 result, shape (N, C_out, *out), whatever it costs."""
-    unlimited = MAX_MACS * problem.macs_nominal
-    return compute(problem, arrays, seed=0, max_macs=unlimited).y.reshape(problem.y_shape)
+    unlimited = MAX_MACS * problem.macs_nominal * _EXTENDED_COST
+    return compute(problem, arrays, seed=0, max_macs=unlimited).y.reshape(problem.y_shape).astype(np.float64)
 
 
 def output_positions(problem: ConvProblem, seed: int, max_macs: int) -> Array:

@@ -26,6 +26,8 @@ _CASE_OVERHEAD_S = 1.0
 # skipped and must not take time from the others.
 _CALLS_WANTED = 10
 _MOST_WEIGHT_S = 1.5
+_ORDINARY_DATA = "normal"
+_FURTHER_DATA = ("uniform", "wide range", "one-hot", "nan")
 # Half-width of a median's interval beyond which a cell is called noisy.
 _NOISY_HALF_WIDTH = 0.10
 # Loading a backend's libraries on a cold disk takes seconds; a hang must still end.
@@ -304,7 +306,9 @@ class _Session:
         """Let the oracle write its references; None, or why it could not."""
         if self._oracle is None:
             self._oracle = WorkerProcess(self._settings.threads)
-        request = messages.Refer(problem=str(case.problem), data=case.data, seed=self._settings.seed, folder=folder)
+        request = messages.Refer(
+            problem=str(case.problem), data_sets=self._data_sets(case), seed=self._settings.seed, folder=folder
+        )
         try:
             reply = self._oracle.ask(request, self._settings.case_timeout_s)
         except (WorkerLost, WorkerTimeout) as error:
@@ -312,6 +316,11 @@ class _Session:
             self._oracle = None
             return str(error)
         return reply.reason if isinstance(reply, messages.Failed) else None
+
+    def _data_sets(self, case: Case) -> tuple[str, ...]:
+        """What a backend is checked on: before timing the two that see most, on its own all of them."""
+        quick = ("exact", case.data or _ORDINARY_DATA)
+        return quick if self._settings.is_timed else (*quick, *_FURTHER_DATA)
 
     def _ask(self, entry: _Entry, request: messages.Request, step: str) -> messages.Reply | None:
         """The reply, or None after the entry was failed and its worker ended."""
@@ -333,7 +342,14 @@ class _Session:
         return None
 
     def _check(self, case: Case, entry: _Entry, folder: str) -> None:
-        request = messages.Check(problem=str(case.problem), data=case.data, seed=self._settings.seed, folder=folder)
+        request = messages.Check(
+            problem=str(case.problem),
+            data=case.data or _ORDINARY_DATA,
+            data_sets=self._data_sets(case),
+            seed=self._settings.seed,
+            folder=folder,
+            is_repeated=not self._settings.is_timed,
+        )
         reply = self._ask(entry, request, "preparing and checking")
         if isinstance(reply, messages.Declined):
             entry.fail(Status.UNSUPPORTED, reply.reason)

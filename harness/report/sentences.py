@@ -49,6 +49,8 @@ class Line:
 
 def verdict_lines(findings: Findings) -> tuple[Line, ...]:
     """Every line of the verdict, the loudest first."""
+    if not findings.header.is_timed:
+        return (*_wrong_lines(findings), *_missing_lines(findings))
     return (
         *_wrong_lines(findings),
         *_overall_lines(findings.overall),
@@ -121,8 +123,7 @@ def _wrong_lines(findings: Findings) -> Iterator[Line]:
 
 
 def _overall_lines(overall: GroupVerdict) -> Iterator[Line]:
-    timed = sum(bool(verdict.contenders) for verdict in overall.verdicts)
-    if not timed:
+    if not any(verdict.contenders for verdict in overall.verdicts):
         yield Line(kind=LineKind.FASTEST, text="Nothing was timed, so nothing is fastest.")
         return
     if not overall.contested:
@@ -279,12 +280,17 @@ def _thread_parts(timed: Sequence[Cell]) -> Iterator[str]:
 
 
 def _missing_lines(findings: Findings) -> Iterator[Line]:
-    if findings.holes:
-        kinds = Counter(hole.cell.status.value.replace("_", " ") for hole in findings.holes)
+    if findings.header.is_timed:
+        holes, lack = [hole.cell for hole in findings.holes], "have no time"
+    else:
+        decided = (Status.OK, Status.WRONG)
+        holes, lack = [cell for cell in findings.cells if cell.status not in decided], "were not decided"
+    if holes:
+        kinds = Counter(cell.status.value.replace("_", " ") for cell in holes)
         listed = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
         yield Line(
             kind=LineKind.MISSING,
-            text=f"{len(findings.holes)} of {count_text(len(findings.cells), 'cell')} have no time: {listed}.",
+            text=f"{len(holes)} of {count_text(len(findings.cells), 'cell')} {lack}: {listed}.",
         )
     unfinished = findings.header.cells_planned - len(findings.cells)
     if unfinished > 0:

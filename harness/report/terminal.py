@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.report.checked import check_table
 from harness.report.sentences import Line, LineKind, verdict_lines
 from harness.report.wording import CellWords, cell_words, row_unit
 from harness.units import MISSING
@@ -35,6 +36,8 @@ _CASE_WIDTH = 14
 
 def run_tables(findings: Findings, width: int = DEFAULT_WIDTH) -> RenderableType:
     """The whole run for a terminal of this width: a table for each group, then the verdict."""
+    if not findings.header.is_timed:
+        return Group(check_table(findings), Text(), verdict_text(verdict_lines(findings)))
     tables = [group_table(found, width) for found in findings.groups]
     return Group(*(part for table in tables for part in (table, Text())), verdict_text(verdict_lines(findings)))
 

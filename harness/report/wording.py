@@ -102,7 +102,8 @@ def leaders_text(verdict: CaseVerdict) -> str:
 def repeat_line(header: RunHeader, cell: Cell) -> str:
     """The line that measures this cell again; a picture is part of its suite, which is then named instead."""
     selection = ["--problem", cell.key.problem] if cell.key.data is None or not cell.suite else ["--suite", cell.suite]
-    words = ["python", "-m", "harness", "run", *selection, "--backend", cell.key.backend]
+    command = "run" if header.is_timed else "check"
+    words = ["python", "-m", "harness", command, *selection, "--backend", cell.key.backend]
     return shlex.join([*words, "--seed", str(header.seed), "--threads", str(cell.threads_asked)])
 
 

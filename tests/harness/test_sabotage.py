@@ -1,0 +1,128 @@
+"""Every known way of being wrong, each caught by the check whose job it is; the right backends pass them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from strategies import EVERY_BACKEND
+
+from backends import ConvProblem
+from harness import inputs, messages
+from harness.records import CheckOutcome, Status
+from harness.worker import Worker
+
+# Unequal axes, strides, dilations and paddings, groups, a batch and a bias: each fault meets a problem that shows it.
+PROBLEMS = {
+    "2-D": ConvProblem.parse("--dir=FWD_B g2mb2ic6ih11iw9oc4kh3kw3sh2sw1ph2pw1eh0ew2"),
+    "dilated": ConvProblem.parse("mb2ic3ih14iw12oc5kh3kw3dh1dw2ph1pw2"),
+    "strided": ConvProblem.parse("ic4ih13oc3kh3kw3iw13sh2sw3"),
+    "1-D": ConvProblem.parse("--dir=FWD_B mb2ic5iw40oc7kw5pw2"),
+    "3-D": ConvProblem.parse("ic2id6ih7iw8oc3kd2kh3kw3pd1ph1pw0"),
+    "long sum": ConvProblem.parse("mb2ic256ih9oc4kh3ph1"),
+}
+EVERY_DATA_SET = tuple(inputs.DATA_SETS)
+
+# The fault, the problem that shows it, the data set that must be the first to catch it, and what the reason says.
+SABOTAGE = [
+    ("FlippedKernel", "2-D", "exact", "differ"),
+    ("KernelTransposed", "2-D", "exact", "differ"),
+    ("StridesSwapped", "strided", "exact", "differ"),
+    ("PaddingMirrored", "2-D", "exact", "differ"),
+    ("PaddingRepeatsTheEdge", "1-D", "exact", "differ"),
+    ("DilationIgnored", "dilated", "exact", "differ"),
+    ("GroupsReadTheFirst", "2-D", "exact", "differ"),
+    ("LastChannelDropped", "3-D", "exact", "differ"),
+    ("LastInputChannelDropped", "1-D", "exact", "differ"),
+    ("LastColumnWrong", "3-D", "exact", "differ"),
+    ("FirstRowWrong", "2-D", "exact", "first at y[0, 0, 0, 0]"),
+    ("CornerUnwritten", "3-D", "exact", "first at y[0, 0, 6, 6, 5]"),
+    ("ShiftedByOne", "1-D", "exact", "differ"),
+    ("SecondImageIsTheFirst", "1-D", "exact", "first at y[1,"),
+    ("BiasMissing", "2-D", "exact", "differ"),
+    ("BiasTwice", "1-D", "exact", "differ"),
+    ("AllZeros", "2-D", "exact", "expected"),
+    ("OneNan", "2-D", "exact", "is nan"),
+    ("WrongDtype", "2-D", "exact", "returned dtype"),
+    ("WrongShape", "2-D", "exact", "returned shape"),
+    ("ReturnsAList", "2-D", "exact", "returned a list"),
+    ("HalfPrecisionInside", "2-D", "normal", "exceeds the bound"),
+    ("Tf32Inside", "2-D", "normal", "exceeds the bound"),
+    ("Bfloat16Inside", "3-D", "normal", "exceeds the bound"),
+    ("TruncatesResults", "1-D", "normal", "exceeds the bound"),
+    ("AccumulatesInFloat16", "long sum", "exact", "differ"),
+    ("FlushesFaintOutputs", "2-D", "wide range", "exceeds the bound"),
+    ("SwallowsNan", "2-D", "nan", "read a NaN and are none"),
+    ("SpreadsNan", "2-D", "nan", "spread to"),
+    ("MutatesInput", "2-D", None, "modified its input"),
+    ("RacesNowAndThen", "2-D", None, "call 50 on the same input"),
+]
+
+
+def outcome_of(spec: str, problem: ConvProblem, folder: Path) -> CheckOutcome:
+    """All data sets and repetition, through the worker's own code, in this process."""
+    worker = Worker()
+    opened = worker.answer(messages.Open(backend=spec, threads=2, memory_limit_bytes=None))
+    assert isinstance(opened, messages.Opened), opened
+    referred = worker.answer(messages.Refer(problem=str(problem), data_sets=EVERY_DATA_SET, seed=0, folder=str(folder)))
+    assert isinstance(referred, messages.Done), referred
+    checked = worker.answer(
+        messages.Check(
+            problem=str(problem),
+            data="normal",
+            data_sets=EVERY_DATA_SET,
+            seed=0,
+            folder=str(folder),
+            is_repeated=True,
+        )
+    )
+    assert isinstance(checked, messages.Checked), checked
+    return checked.outcome
+
+
+@pytest.mark.parametrize(("fault", "problem", "data", "says"), SABOTAGE, ids=[row[0] for row in SABOTAGE])
+def test_a_saboteur_is_caught_by_the_check_whose_job_it_is(
+    tmp_path: Path, fault: str, problem: str, data: str | None, says: str
+) -> None:
+    outcome = outcome_of(f"faulty:{fault}", PROBLEMS[problem], tmp_path)
+
+    assert outcome.status is Status.WRONG
+    assert says in (outcome.reason or "")
+    failed = [test.name for test in outcome.outcomes if not test.passed]
+    assert failed == ([] if data is None else [data])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("spec", [*EVERY_BACKEND, "faulty:Correct"])
+def test_a_right_backend_passes_every_check(tmp_path: Path, spec: str, problem: str, dtype: str) -> None:
+    if "channels_last" in spec and PROBLEMS[problem].ndim == 1:
+        pytest.skip("channels_last does not exist for 1-D")
+
+    outcome = outcome_of(spec, PROBLEMS[problem].replace(dtype=dtype), tmp_path)
+
+    assert outcome.status is Status.OK, outcome.reason
+    assert [test.name for test in outcome.outcomes] == list(EVERY_DATA_SET)
+
+
+def test_a_transform_states_how_far_a_nan_spreads(tmp_path: Path) -> None:
+    outcome = outcome_of("fft", PROBLEMS["2-D"], tmp_path).outcome("nan")
+
+    assert outcome is not None
+    assert outcome.passed
+    assert "a NaN spread to" in (outcome.note or "")
+
+
+def test_a_transform_keeps_its_norm_on_a_wide_range_where_single_outputs_are_lost(tmp_path: Path) -> None:
+    problem = ConvProblem.parse("ic1ih64oc1kh3ph1")
+
+    direct, fft = (outcome_of(spec, problem, tmp_path).outcome("wide range") for spec in ("im2col", "fft"))
+
+    assert direct is not None
+    assert fft is not None
+    assert direct.passed
+    assert fft.passed
+
+
+def test_four_kinds_of_data_are_each_needed_to_catch_somebody() -> None:
+    assert {"exact", "normal", "wide range", "nan"} <= {row[2] for row in SABOTAGE}
