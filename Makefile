@@ -12,7 +12,7 @@ help:  ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 run: $(VENV)/.run-ready  ## set up, then measure the default suite here and write a report (about three minutes)
-	$(BIN)/python -m harness run --suite default --budget 150s
+	$(BIN)/python -m harness run --suite default
 
 test: check  ## set up, lint, type-check, and run every test
 	$(BIN)/python -m pytest

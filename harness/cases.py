@@ -54,6 +54,8 @@ class Suite:
 
     name: str
     description: str
+    budget_s: float | None = None
+    """Seconds that a run of it takes unless told otherwise; None leaves that to the command line."""
     cases: tuple[Case, ...]
 
 

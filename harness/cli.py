@@ -89,7 +89,11 @@ def _selecting(command: _Command) -> _Command:
         ),
         click.option("--dtype", type=click.Choice(_DTYPES), help="Use this type instead of the problems' own."),
         click.option("--threads", type=int, metavar="N", help="Threads per backend. [default: all usable cores]"),
-        click.option("--budget", metavar="TIME", help="Wall time for everything. [default: 5m to run, none to check]"),
+        click.option(
+            "--budget",
+            metavar="TIME",
+            help="Wall time for everything. [default to run: the suite's own, or 5m; to check: none]",
+        ),
         click.option(
             "--out",
             type=click.Path(path_type=Path),

@@ -23,7 +23,7 @@ from harness.selection import Selection, SelectionError, seconds, select, size_b
 
 EXIT_OK, EXIT_WRONG, EXIT_INCOMPLETE = 0, 2, 3
 RESULTS = Path("results")
-_DEFAULT_BUDGET = "5m"
+_DEFAULT_BUDGET_S = 300.0
 # More wrong cells than this are a pattern that the first of them shows.
 _MOST_WRONG_SAID = 10
 _INCOMPLETE = (Status.CRASHED, Status.TIMEOUT, Status.OUT_OF_MEMORY)
@@ -119,12 +119,17 @@ def _settings(asked: Asked, selection: Selection) -> RunSettings:
     threads = available if asked.threads is None else asked.threads
     if not 1 <= threads <= available:
         raise SelectionError(f"--threads {threads} is not possible here; use 1 to {available}, the cores usable here")
-    budget = asked.budget or (_DEFAULT_BUDGET if asked.is_timed else None)
+    if asked.budget:
+        budget_s = seconds(asked.budget, "--budget")
+    elif asked.is_timed:
+        budget_s = selection.budget_s or _DEFAULT_BUDGET_S
+    else:
+        budget_s = float("inf")
     return RunSettings(
         backends=selection.backends,
         threads=threads,
         seed=asked.seed,
-        budget_s=seconds(budget, "--budget") if budget else float("inf"),
+        budget_s=budget_s,
         case_timeout_s=seconds(asked.case_timeout, "--case-timeout"),
         memory_limit_bytes=size_bytes(asked.memory_limit, "--memory-limit") if asked.memory_limit else None,
         is_timed=asked.is_timed,

@@ -31,6 +31,8 @@ class Selection:
 
     cases: tuple[Case, ...]
     backends: tuple[str, ...]
+    budget_s: float | None
+    """What the suites ask for together, where each of them asks for something and there is nothing else to measure."""
 
 
 def select(suites: Sequence[str], problems: Sequence[str], backends: Sequence[str], dtype: str | None) -> Selection:
@@ -41,14 +43,17 @@ def select(suites: Sequence[str], problems: Sequence[str], backends: Sequence[st
         TypeError: A dtype that is not supported.
     """
     names = suites or (() if problems else (DEFAULT_SUITE,))
-    cases = [case for name in names for case in load_suite(name).cases]
+    loaded = [load_suite(name) for name in dict.fromkeys(names)]
+    cases = [case for suite in loaded for case in suite.cases]
+    budgets = [suite.budget_s for suite in loaded if suite.budget_s is not None]
+    is_budgeted = bool(loaded) and len(budgets) == len(loaded) and not problems
     for text in problems:
         problem = ConvProblem.parse(text)
         cases.append(Case(problem=problem, suite=COMMAND_LINE, group="problems given"))
     if dtype is not None:
         wanted = DTYPES.get(dtype, dtype)
         cases = [dataclasses.replace(case, problem=case.problem.replace(dtype=wanted)) for case in cases]
-    return Selection(cases=_unique(cases), backends=_specs(backends))
+    return Selection(cases=_unique(cases), backends=_specs(backends), budget_s=sum(budgets) if is_budgeted else None)
 
 
 def _unique(cases: Sequence[Case]) -> tuple[Case, ...]:

@@ -1,6 +1,7 @@
 """The grammar of a suite file: which sections it may have, and which keys of which type each of them takes.
 
     description = "one line for `harness list suites`"
+    budget = 60                      # optional: seconds that a run takes unless --budget says otherwise
 
     [[problems]]                     # problems written out
     group = "heading in the report"
@@ -35,11 +36,14 @@ Sections of one kind stay in order; kinds come in the order in which the file fi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from harness.cases import WorkloadError, did_you_mean
+
+_HEAD_KEYS = ("description", "budget")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +107,20 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 }
 
 
+def budget_of(data: Mapping[str, object], file_name: str) -> float | None:
+    """The suite's own budget in seconds, or None.
+
+    Raises:
+        WorkloadError: It is not a positive number.
+    """
+    budget = data.get("budget")
+    if budget is None:
+        return None
+    if isinstance(budget, bool) or not isinstance(budget, int | float) or not 0 < budget < math.inf:
+        raise WorkloadError(f"{file_name}: key 'budget': {budget!r}; expected a positive number of seconds")
+    return float(budget)
+
+
 def description_of(data: Mapping[str, object], file_name: str) -> str:
     """The suite's description.
 
@@ -124,10 +142,10 @@ def sections_of(data: Mapping[str, object], file_name: str) -> Iterator[Section]
         WorkloadError: A section or key is unknown, missing or of the wrong type.
     """
     for kind, tables in data.items():
-        if kind == "description":
+        if kind in _HEAD_KEYS:
             continue
         if kind not in _KEYS:
-            known = ("description", *_KEYS)
+            known = (*_HEAD_KEYS, *_KEYS)
             raise WorkloadError(f"{file_name}: key {kind!r} is unknown{did_you_mean(kind, known)}")
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             raise WorkloadError(f"{file_name}: key {kind!r} is no list of sections; write [[{kind}]] above its keys")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from harness import shape_tables
 from harness.cases import PICTURES, Case, Suite, WorkloadError, did_you_mean
-from harness.suite_grammar import Section, description_of, sections_of
+from harness.suite_grammar import Section, budget_of, description_of, sections_of
 from harness.suite_sections import included_cases, problem_cases, row_cases, sweep_cases, table_cases
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ def _suite_of(file: Traversable, *, name: str, folder: Path | None) -> Suite:
     data = _toml(file)
     description = description_of(data, file.name)
     cases = [case for section in sections_of(data, file.name) for case in _section_cases(section, name, folder)]
-    return _suite(file, name=name, description=description, cases=cases)
+    suite = _suite(file, name=name, description=description, cases=cases)
+    return replace(suite, budget_s=budget_of(data, file.name))
 
 
 def _section_cases(section: Section, suite: str, folder: Path | None) -> list[Case]:

@@ -19,9 +19,9 @@ _EXACT = "exact"
 
 
 def check_table(findings: Findings) -> Table:
-    """Per backend: problems right, wrong and not decided, then the largest error over its bound for each data set.
+    """Per backend: problems right and wrong (the rest was not decided), then the worst slack for each data set.
 
-    Integers have no slack: a tick says that every one of them came out equal.
+    Slack is the largest error over its bound. Integers have no slack: a tick says that every one of them came out equal.
     """
     cells = {name: [c for c in findings.cells if c.key.backend == name] for name in findings.backends}
     names = list(dict.fromkeys(o.name for c in findings.cells if c.check for o in c.check.outcomes))
@@ -34,16 +34,15 @@ def check_table(findings: Findings) -> Table:
         show_edge=False,
     )
     table.add_column("backend", overflow="fold", min_width=12)
-    for heading in ("right", "wrong", "other", *names, "bits"):
+    for heading in ("right", "wrong", *names, "bits"):
         lines = heading.replace(" ", "\n").replace("-", "-\n")
         table.add_column(lines, justify="right", no_wrap=True)
     for backend, own in cells.items():
         right = sum(cell.status in _RIGHT for cell in own)
         wrong = sum(cell.status is Status.WRONG for cell in own)
-        other = len(own) - right - wrong
-        style = "bold red" if wrong else "yellow" if other else "green"
+        style = "bold red" if wrong else "green" if right == len(own) else "yellow"
         slacks = [Text(_slack_text(own, name)) for name in names]
-        counts = (Text(str(right)), Text(str(wrong), style="bold red" if wrong else ""), Text(str(other)))
+        counts = (Text(str(right)), Text(str(wrong), style="bold red" if wrong else ""))
         table.add_row(Text(backend.replace("[", "\n["), style=style), *counts, *slacks, _fewest_bits(own))
     return table
 

@@ -478,3 +478,22 @@ def test_shipped_tables_have_one_set_of_columns():
     for table in TABLES:
         headers.add(shape_tables.shipped_table(table).read_text(encoding="utf-8").partition("\n")[0])
     assert len(headers) == 1
+
+
+def test_a_suite_may_say_how_long_it_takes(tmp_path: Path) -> None:
+    suite = tmp_path / "mine.toml"
+    suite.write_text('description = "x"\nbudget = 7.5\n[[problems]]\ngroup = "g"\ndescriptors = ["ic1iw3oc1kw1"]\n')
+
+    assert load_suite(str(suite)).budget_s == 7.5
+    assert load_suite("resnet50").budget_s is None
+
+
+@pytest.mark.parametrize("budget", ['"5m"', "-1", "0", "true", "inf"])
+def test_a_suites_budget_is_a_positive_number_of_seconds(tmp_path: Path, budget: str) -> None:
+    suite = tmp_path / "mine.toml"
+    suite.write_text(
+        f'description = "x"\nbudget = {budget}\n[[problems]]\ngroup = "g"\ndescriptors = ["ic1iw3oc1kw1"]\n'
+    )
+
+    with pytest.raises(WorkloadError, match="key 'budget'"):
+        load_suite(str(suite))
