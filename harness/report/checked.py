@@ -21,7 +21,7 @@ _EXACT = "exact"
 def check_table(findings: Findings) -> Table:
     """Per backend: problems right and wrong (the rest was not decided), then the worst slack for each data set.
 
-    Slack is the largest error over its bound. Integers have no slack: a tick says that every one of them came out equal.
+    Slack is the largest error over its bound. Integers have none: a tick says that all of them came out equal.
     """
     cells = {name: [c for c in findings.cells if c.key.backend == name] for name in findings.backends}
     names = list(dict.fromkeys(o.name for c in findings.cells if c.check for o in c.check.outcomes))
