@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.lowering import pad_spatial
+from backends.lowering import pad_spatial, require_weights
 from backends.problem import ConvProblem
 from backends.protocol import HOST, Algorithm, Array, ConvCall, dtype_reason
 
@@ -29,6 +29,7 @@ class NaiveBackend:
 
     def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
         """Nothing to prepare: the loops read the weights as they are."""
+        require_weights(weight, bias, problem)
 
         def call(x: Array) -> Array:
             return naive_conv(x, weight, bias, problem)

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 from backends import threads
-from backends.lowering import pad_spatial
+from backends.lowering import pad_spatial, require_weights
 from backends.problem import MAX_NDIM, ConvProblem
 from backends.protocol import HOST, Algorithm, Array, ConvCall, dtype_reason
 
@@ -32,6 +32,7 @@ class NumbaBackend:
 
     def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
         """Lift the geometry to three axes and compile the kernel for the dtype (loaded from the cache later on)."""
+        require_weights(weight, bias, problem)
         wanted = threads.requested()
         if wanted is not None:
             numba.set_num_threads(min(wanted, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]  # set at import

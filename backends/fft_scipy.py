@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from backends import threads
 from backends.geometry import kernel_extent
-from backends.lowering import pad_spatial, spatial_index
+from backends.lowering import pad_spatial, require_weights, spatial_index
 from backends.problem import ConvProblem
 from backends.protocol import HOST, Algorithm, Array, ConvCall, dtype_reason
 
@@ -56,7 +56,11 @@ class TilePlan:
 
 
 class FftBackend:
-    """scipy.fft with real transforms of fast lengths."""
+    """scipy.fft with real transforms of fast lengths.
+
+    A transform mixes all positions of a tile: a NaN or Inf in the input spreads to outputs that do not read it, and
+    small outputs beside large ones carry errors relative to the large.
+    """
 
     name = "fft"
     algorithm = Algorithm.FFT
@@ -68,6 +72,7 @@ class FftBackend:
 
     def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
         """Choose the tiles and transform the kernels."""
+        require_weights(weight, bias, problem)
         threads.apply_to_blas()
         workers = threads.requested() or 1
         dense = dense_problem(problem)
@@ -89,6 +94,11 @@ class FftBackend:
         return call
 
 
+def phases(problem: ConvProblem) -> tuple[int, ...]:
+    """Into how many phases each axis splits: its dilation, or one where a single tap leaves nothing to dilate."""
+    return tuple(d if k > 1 else 1 for k, d in zip(problem.kernel, problem.dilation, strict=True))
+
+
 def dense_problem(problem: ConvProblem) -> ConvProblem:
     """What each phase of the dilation computes: no stride, dilation or padding, and all phases as one batch.
 
@@ -96,12 +106,10 @@ def dense_problem(problem: ConvProblem) -> ConvProblem:
     never mix: a dilated convolution is prod(dilation) dense ones. Only input that the last output reaches is kept.
     """
     spatial = [
-        math.ceil(((out - 1) * stride + kernel_extent(kernel, dilation)) / dilation)
-        for out, stride, kernel, dilation in zip(
-            problem.out, problem.stride, problem.kernel, problem.dilation, strict=True
-        )
+        math.ceil(((out - 1) * stride + kernel_extent(kernel, count)) / count)
+        for out, stride, kernel, count in zip(problem.out, problem.stride, problem.kernel, phases(problem), strict=True)
     ]
-    batch = problem.N * math.prod(problem.dilation)
+    batch = problem.N * math.prod(phases(problem))
     return problem.replace(N=batch, spatial=tuple(spatial), stride=1, dilation=1, padding=0, bias=False)
 
 
@@ -151,27 +159,27 @@ def _kernel_spectra(problem: ConvProblem, weight: Array, plan: TilePlan, workers
 
 def _split_phases(padded: Array, problem: ConvProblem, dense: ConvProblem) -> Array:
     """The padded input cropped to what is read, each residue of the dilation an image of its own: dense.x_shape."""
-    reach = [size * dilation for size, dilation in zip(dense.spatial, problem.dilation, strict=True)]
+    reach = [size * count for size, count in zip(dense.spatial, phases(problem), strict=True)]
     cropped: Array = padded[spatial_index(slice(0, size) for size in reach)]
     if dense.N == problem.N:
         return cropped
     missing = [max(0, size - have) for size, have in zip(reach, padded.shape[2:], strict=True)]
     if any(missing):
         cropped = np.pad(cropped, [(0, 0), (0, 0), *((0, extra) for extra in missing)])
-    split = itertools.chain(*zip(dense.spatial, problem.dilation, strict=True))
-    sizes, phases = range(2, 2 + 2 * problem.ndim, 2), range(3, 3 + 2 * problem.ndim, 2)
-    residues = cropped.reshape(*cropped.shape[:2], *split).transpose(0, *phases, 1, *sizes)
-    return residues.reshape(dense.x_shape)
+    split = itertools.chain(*zip(dense.spatial, phases(problem), strict=True))
+    sizes, residues = range(2, 2 + 2 * problem.ndim, 2), range(3, 3 + 2 * problem.ndim, 2)
+    images = cropped.reshape(*cropped.shape[:2], *split).transpose(0, *residues, 1, *sizes)
+    return images.reshape(dense.x_shape)
 
 
 def _merge_phases(y: Array, problem: ConvProblem) -> Array:
     """Outputs of all phases interleaved, then every stride-th of them: shape problem.y_shape."""
     if y.shape[0] != problem.N:
         sizes = y.shape[2:]
-        split = y.reshape(problem.N, *problem.dilation, problem.C_out, *sizes)
+        split = y.reshape(problem.N, *phases(problem), problem.C_out, *sizes)
         ndim = problem.ndim
         interleaved = itertools.chain(*((2 + ndim + axis, 1 + axis) for axis in range(ndim)))
-        merged = (size * dilation for size, dilation in zip(sizes, problem.dilation, strict=True))
+        merged = (size * count for size, count in zip(sizes, phases(problem), strict=True))
         y = split.transpose(0, 1 + ndim, *interleaved).reshape(problem.N, problem.C_out, *merged)
     kept = (slice(0, (out - 1) * s + 1, s) for out, s in zip(problem.out, problem.stride, strict=True))
     return np.ascontiguousarray(y[spatial_index(kept)])

@@ -8,7 +8,7 @@ import numpy as np
 
 from backends import threads
 from backends.errors import BackendSpecError
-from backends.lowering import im2col, pad_spatial
+from backends.lowering import im2col, pad_spatial, require_input, require_weights
 from backends.problem import ConvProblem
 from backends.protocol import HOST, Algorithm, Array, ConvCall, dtype_reason
 from backends.spec import spec_text
@@ -41,6 +41,7 @@ class Im2colBackend:
 
     def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
         """Flatten the weights to one matrix per group and allocate the columns."""
+        require_weights(weight, bias, problem)
         threads.apply_to_blas()
         matrices = np.ascontiguousarray(weight).reshape(problem.groups, -1, problem.accumulation_length)
         if _is_pointwise(problem):
@@ -74,6 +75,7 @@ def _is_pointwise(problem: ConvProblem) -> bool:
 
 def _pointwise_call(problem: ConvProblem, matrices: Array, bias: Array | None) -> ConvCall:
     def call(x: Array) -> Array:
+        require_input(x, problem)
         columns = np.ascontiguousarray(x).reshape(problem.N, problem.groups, -1, math.prod(problem.spatial))
         return _with_bias(np.matmul(matrices, columns), problem, bias)
 

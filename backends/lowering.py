@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.errors import DtypeMismatch, ShapeMismatch
 from backends.problem import ConvProblem
 from backends.protocol import Array
 
@@ -25,12 +26,45 @@ def pad_spatial(x: Array, problem: ConvProblem) -> Array:
     Returns:
         Shape (N, C_in, *(begin + size + end)).
     """
+    require_input(x, problem)
     if not any(itertools.chain(*problem.padding)):
         return np.ascontiguousarray(x)
     sizes = [begin + size + end for size, (begin, end) in zip(problem.spatial, problem.padding, strict=True)]
     padded = np.zeros((*x.shape[:2], *sizes), x.dtype)
     padded[spatial_index(interior(problem))] = x
     return padded
+
+
+def require_input(x: Array, problem: ConvProblem) -> None:
+    """Refuse an input that is not the problem's: compiled kernels would read memory that is not theirs.
+
+    Raises:
+        ShapeMismatch: x has another shape.
+        DtypeMismatch: x has another dtype.
+    """
+    if x.shape != problem.x_shape:
+        raise ShapeMismatch(f"x has shape {x.shape}, but was prepared for {problem.x_shape}; prepare the problem anew")
+    if x.dtype.kind != "f" or x.itemsize != problem.itemsize:
+        raise DtypeMismatch(f"x has dtype {x.dtype}, but was prepared for {problem.dtype}; convert it, or prepare anew")
+
+
+def require_weights(weight: Array, bias: Array | None, problem: ConvProblem) -> None:
+    """Refuse weights that are not the problem's.
+
+    Raises:
+        ShapeMismatch: weight or bias has another shape, or one of bias and problem.bias is missing.
+        DtypeMismatch: weight or bias has another dtype.
+    """
+    if weight.shape != problem.weight_shape:
+        raise ShapeMismatch(f"weight has shape {weight.shape}; the problem needs {problem.weight_shape}")
+    if (bias is not None) != problem.bias:
+        has = "a bias" if problem.bias else "no bias"
+        raise ShapeMismatch(f"the problem has {has}; give prepare {'one' if problem.bias else 'none'}")
+    if bias is not None and bias.shape != problem.bias_shape:
+        raise ShapeMismatch(f"bias has shape {bias.shape}; the problem needs (C_out,) = {problem.bias_shape}")
+    for name, array in (("weight", weight), ("bias", bias)):
+        if array is not None and array.dtype.name != problem.dtype:
+            raise DtypeMismatch(f"{name} has dtype {array.dtype}, but the problem is {problem.dtype}; convert it")
 
 
 def spatial_index(slices: Iterable[slice]) -> tuple[Any, ...]:

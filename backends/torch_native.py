@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from backends import threads
 from backends.errors import BackendSpecError
 from backends.geometry import output_size
+from backends.lowering import require_input, require_weights
 from backends.problem import ConvProblem
 from backends.protocol import HOST, Algorithm, Array, ConvCall, dtype_reason
 from backends.spec import spec_text
@@ -42,6 +43,7 @@ class TorchBackend:
 
     def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
         """Wrap the weights as tensors in the layout; PyTorch chooses its algorithm at each call."""
+        require_weights(weight, bias, problem)
         wanted = threads.requested()
         if wanted is not None:
             torch.set_num_threads(wanted)
@@ -54,6 +56,7 @@ class TorchBackend:
         explicit = None if symmetric else [side for pair in reversed(problem.padding) for side in pair]
 
         def call(x: Array) -> Array:
+            require_input(x, problem)
             with torch.inference_mode():
                 x_t = _tensor(x)
                 if explicit is not None:

@@ -5,6 +5,7 @@ Exit codes: 0 all well, 2 a wrong result, 3 incomplete (crash, timeout, out of m
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -18,12 +19,17 @@ from harness.errors import UserError
 
 EXIT_WRONG, EXIT_INCOMPLETE, EXIT_USAGE = 2, 3, 4
 
+_LONGEST_LINE = 600
 _DTYPES = ("f32", "f64", "f16", "bf16", "float32", "float64", "float16", "bfloat16")
 _Command = Callable[..., Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code; every mistake of the caller's is one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that knows no "×" gets a "?", not a traceback.
+            stream.reconfigure(errors="replace")
     sys.exit(_exit_code(arguments))
 
 
@@ -31,7 +37,7 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
     try:
         code = commands.main(args=arguments, prog_name="python -m harness", standalone_mode=False)
     except click.exceptions.Abort:
-        _complain("interrupted before anything was measured")
+        _complain("interrupted")
         return EXIT_INCOMPLETE
     except click.UsageError as error:
         where = f"; see {error.ctx.command_path} --help" if error.ctx else ""
@@ -44,23 +50,28 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         # The reader, such as head, has seen enough. Python would complain again while it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        _complain(f"{error.filename or 'a file'}: {error.strerror or error}; check the path, its rights and free space")
+        return EXIT_USAGE
     return code if isinstance(code, int) else 0
 
 
 def _complain(message: str) -> None:
-    click.echo(f"error: {message}", err=True)
+    """One line, whatever text of others is in it."""
+    line = " ".join(message.split())
+    click.echo(f"error: {line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + '...'}", err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def commands() -> None:
-    r"""Which way of computing a convolution is right, and which is fastest on this machine.
+    """Which way of computing a convolution is right, and which is fastest on this machine.
 
     \b
     Start here:
       python -m harness run            the default suite; a table, plots and a report
       python -m harness list suites    what else can be measured
       python -m harness doctor         what will spoil a measurement here
-    """
+    """  # noqa: D301  # click reads the backspace, which keeps the lines below it apart
 
 
 def _selecting(command: _Command) -> _Command:

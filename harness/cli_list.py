@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from backends import registry
 from harness import workloads
+from harness.cli_console import PlainConsole
 from harness.selection import DEFAULT_SUITE
 from harness.units import digits
 
@@ -70,5 +70,5 @@ def print_findings() -> None:
     )
 
 
-def _console() -> Console:
-    return Console(soft_wrap=False)
+def _console() -> PlainConsole:
+    return PlainConsole(soft_wrap=False)

@@ -6,16 +6,17 @@ import contextlib
 import datetime as dt
 import itertools
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from backends import threads as thread_counts
 from harness import doctor, environment, report, runner, store
+from harness.cli_console import PlainConsole
 from harness.cli_progress import Progress
 from harness.records import Cell, RunHeader, Status
 from harness.runner import RunSettings
@@ -78,8 +79,8 @@ def _resume(asked: Asked, stored: store.StoredRun) -> int:
         dtype=asked.dtype or header.dtype,
         threads=header.threads if asked.threads is None else asked.threads,
         seed=asked.seed if "seed" in asked.given else header.seed,
-        budget=asked.budget or (f"{header.budget_s}s" if header.budget_s is not None else None),
-        case_timeout=asked.case_timeout if "case_timeout" in asked.given else f"{header.case_timeout_s}s",
+        budget=asked.budget or (f"{header.budget_s:.9f}s" if header.budget_s is not None else None),
+        case_timeout=asked.case_timeout if "case_timeout" in asked.given else f"{header.case_timeout_s:.9f}s",
     )
     selection = select(kept.suites, kept.problems, kept.backends, kept.dtype)
     settings = _settings(kept, selection)
@@ -176,6 +177,9 @@ def _measure(
     cells = list(earlier.cells) if earlier else []
     finished = frozenset(runner.place_of(cell) for cell in cells)
     was_interrupted = False
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        # Whoever ends the run politely gets what Ctrl-C gets: the cells so far, reported.
+        signal.signal(name, signal.default_int_handler)
     with contextlib.closing(runner.run(selection.cases, settings, finished=finished)) as events:
         # The first event comes when every backend is open: a mistyped one leaves no folder behind.
         first = next(events, None)
@@ -195,7 +199,7 @@ def _measure(
     if was_interrupted:
         _say(f"interrupted after {len(cells)} of {header.cells_planned} cells{_how_to_go_on(header, folder)}")
     _show(header, cells, folder, is_quiet=asked.quiet)
-    return EXIT_INCOMPLETE if was_interrupted and not _has(cells, Status.WRONG) else _exit_code(cells)
+    return EXIT_INCOMPLETE if was_interrupted and not _has(cells, Status.WRONG) else _exit_code(header, cells)
 
 
 def _how_to_go_on(header: RunHeader, folder: Path | None) -> str:
@@ -208,7 +212,7 @@ def _how_to_go_on(header: RunHeader, folder: Path | None) -> str:
 def _show(header: RunHeader, cells: Sequence[Cell], folder: Path | None, *, is_quiet: bool) -> None:
     """Tables on the terminal and, for a stored run, all files that are made from its cells."""
     if not is_quiet:
-        console = Console()
+        console = PlainConsole()
         console.print(report.terminal_tables(header, cells, width=console.width))
     wrong = [cell for cell in cells if cell.status is Status.WRONG]
     for cell in wrong[:_MOST_WRONG_SAID]:
@@ -224,10 +228,19 @@ def _show(header: RunHeader, cells: Sequence[Cell], folder: Path | None, *, is_q
         click.echo(f"\nreport:  {paths.html}\ntable:   {paths.summary}\nplots:   {folder / 'plots'}")
 
 
-def _exit_code(cells: Sequence[Cell]) -> int:
+def _exit_code(header: RunHeader, cells: Sequence[Cell]) -> int:
     if _has(cells, Status.WRONG):
         return EXIT_WRONG
-    return EXIT_INCOMPLETE if _has(cells, *_INCOMPLETE) else EXIT_OK
+    if _has(cells, *_INCOMPLETE):
+        return EXIT_INCOMPLETE
+    # Nothing went wrong, but where the whole point was left out, silence would be taken for success.
+    if not header.is_timed and _has(cells, Status.SKIPPED, Status.MISTRUSTED):
+        _say("some cells could not be checked; --out DIR keeps the reasons")
+        return EXIT_INCOMPLETE
+    if cells and all(cell.status is Status.SKIPPED for cell in cells):
+        _say(f"every cell was skipped: {cells[0].reason}")
+        return EXIT_INCOMPLETE
+    return EXIT_OK
 
 
 def _has(cells: Sequence[Cell], *statuses: Status) -> bool:

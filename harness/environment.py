@@ -54,6 +54,8 @@ def libraries() -> dict[str, str]:
 def commit() -> str | None:
     """The git commit of this checkout, "-dirty" appended where files differ; None outside a checkout."""
     root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None  # installed into an environment that may lie in somebody else's checkout
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],

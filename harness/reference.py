@@ -52,24 +52,15 @@ def compute(problem: ConvProblem, arrays: ConvArrays, seed: int, max_macs: int =
     long_type = accumulator(problem.dtype)
     cost = 1 if long_type is np.float64 else _EXTENDED_COST
     positions = output_positions(problem, seed, max_macs // cost)
-    is_nan = np.isnan(arrays.x)
-    x = np.where(is_nan, 0, arrays.x).astype(np.float64)
-    weight = arrays.weight.astype(np.float64)
+    terms = _Terms(problem, arrays, long_type)
     y = np.empty((problem.N, problem.C_out, positions.size), long_type)
     magnitude = np.empty(y.shape)
     is_poisoned = np.zeros(y.shape, dtype=bool)
     has_input = np.empty(positions.size, dtype=bool)
-    per_position = problem.N * problem.C_in * math.prod(problem.kernel)
-    step = max(1, _CHUNK_ELEMENTS // per_position)
+    step = max(1, _CHUNK_ELEMENTS // (problem.N * problem.C_in * math.prod(problem.kernel)))
     for first in range(0, positions.size, step):
         part = slice(first, first + step)
-        fields, is_inside = _receptive_fields(x, problem, positions[part])
-        has_input[part] = is_inside.any(axis=1)
-        y[:, :, part] = _sums(fields.astype(long_type), weight.astype(long_type), problem)
-        magnitude[:, :, part] = _sums(np.abs(fields, out=fields), np.abs(weight), problem)
-        if is_nan.any():
-            nan_fields, _ = _receptive_fields(is_nan.astype(np.float64), problem, positions[part])
-            is_poisoned[:, :, part] = _sums(nan_fields, np.ones_like(weight), problem) > 0
+        y[:, :, part], magnitude[:, :, part], is_poisoned[:, :, part], has_input[part] = terms.sums(positions[part])
     if arrays.bias is not None:
         bias = arrays.bias.astype(np.float64)
         y += bias[:, None]
@@ -126,8 +117,45 @@ def _border_positions(problem: ConvProblem) -> Array:
     return np.unique(np.concatenate(border))
 
 
-def _receptive_fields(x: Array, problem: ConvProblem, positions: Array) -> tuple[Array, Array]:
-    """Inputs of each position, zeros on padding, shape (N, C_in, P, taps), and which taps are real, (P, taps)."""
+class _Terms:
+    """The terms of each output's sum: a problem's arrays with the channels of each group on an axis of their own."""
+
+    def __init__(self, problem: ConvProblem, arrays: ConvArrays, long_type: type[np.floating[Any]]) -> None:
+        self._problem = problem
+        self._long_type = long_type
+        self._channels = problem.C_in // problem.groups
+        grouped = (problem.N, problem.groups, self._channels, -1)
+        is_nan = np.isnan(arrays.x)
+        self._x = np.where(is_nan, 0, arrays.x).astype(np.float64).reshape(grouped)
+        self._is_nan = is_nan.astype(np.float64).reshape(grouped) if is_nan.any() else None
+        self._weight = arrays.weight.astype(np.float64).reshape(
+            problem.groups, -1, self._channels, math.prod(problem.kernel)
+        )
+
+    def sums(self, positions: Array) -> tuple[Array, Array, Array, Array]:
+        """Sum, sum of magnitudes and whether a NaN is read, (N, C_out, P) each; and has_input, (P,).
+
+        Channels are taken in blocks, so that one position of a very large kernel fits as well.
+        """
+        problem = self._problem
+        flat, is_inside = _input_indices(problem, positions)
+        shape = (problem.N, problem.C_out, positions.size)
+        y, magnitude, nans = np.zeros(shape, self._long_type), np.zeros(shape), np.zeros(shape)
+        block = max(1, _CHUNK_ELEMENTS // (problem.N * problem.groups * flat.size))
+        for first in range(0, self._channels, block):
+            some = slice(first, first + block)
+            fields = self._x[:, :, some, flat]
+            fields *= is_inside
+            weight = self._weight[:, :, some]
+            y += _products(fields.astype(self._long_type), weight.astype(self._long_type)).reshape(shape)
+            magnitude += _products(np.abs(fields, out=fields), np.abs(weight)).reshape(shape)
+            if self._is_nan is not None:
+                nans += _products(self._is_nan[:, :, some, flat] * is_inside, np.ones_like(weight)).reshape(shape)
+        return y, magnitude, nans > 0, np.asarray(is_inside.any(axis=1))
+
+
+def _input_indices(problem: ConvProblem, positions: Array) -> tuple[Array, Array]:
+    """Flat input index that each position's each tap reads, (P, taps), and whether it is real input, not padding."""
     output = np.unravel_index(positions, problem.out)
     tap = np.unravel_index(np.arange(math.prod(problem.kernel)), problem.kernel)
     is_inside = np.ones((positions.size, tap[0].size), dtype=bool)
@@ -140,16 +168,12 @@ def _receptive_fields(x: Array, problem: ConvProblem, positions: Array) -> tuple
         )
         is_inside &= (index >= 0) & (index < size)
         flat = flat * size + np.clip(index, 0, size - 1)
-    fields = x.reshape(problem.N, problem.C_in, -1)[:, :, flat]
-    fields *= is_inside
-    return fields, is_inside
+    return flat, is_inside
 
 
-def _sums(fields: Array, weight: Array, problem: ConvProblem) -> Array:
-    """Shape (N, C_out, P): each group's weights times its channels' receptive fields."""
-    N, _, P, taps = fields.shape
-    grouped = fields.reshape(N, problem.groups, -1, P, taps).transpose(0, 1, 3, 2, 4)
-    columns = grouped.reshape(N, problem.groups, P, problem.accumulation_length)
-    matrices = weight.reshape(problem.groups, -1, problem.accumulation_length)
-    sums: Array = np.matmul(matrices, columns.transpose(0, 1, 3, 2))
-    return sums.reshape(N, problem.C_out, P)
+def _products(fields: Array, weight: Array) -> Array:
+    """Fields (N, groups, channels, P, taps) times weight (groups, C_out / groups, channels, taps), summed over both."""
+    N, groups, channels, P, taps = fields.shape
+    columns = fields.transpose(0, 1, 2, 4, 3).reshape(N, groups, channels * taps, P)
+    sums: Array = np.matmul(weight.reshape(groups, -1, channels * taps), columns)
+    return sums

@@ -146,6 +146,10 @@ def _unfinished(batch: Sequence[Case], backends: Sequence[str], finished: frozen
     ]
 
 
+def _status_of_loss(*, is_out_of_memory: bool) -> Status:
+    return Status.OUT_OF_MEMORY if is_out_of_memory else Status.CRASHED
+
+
 @dataclass
 class _Entry:
     """A cell in the making."""
@@ -178,7 +182,7 @@ class _Session:
     def __init__(self, settings: RunSettings, clock: Callable[[], float]) -> None:
         self._settings = settings
         self._clock = clock
-        self._start = clock()
+        self._start = 0.0
         self._workers: dict[str, WorkerProcess] = {}
         self._opened: dict[str, messages.Opened] = {}
         self._unloadable: dict[str, str] = {}
@@ -203,6 +207,8 @@ class _Session:
                 self._worker(backend)
             except (WorkerLost, WorkerTimeout) as error:
                 self._unloadable[backend] = f"loading the backend: {error}"
+        # Loading libraries takes seconds and measures nothing: the budget is for what comes now.
+        self._start = self._clock()
 
     def measure(self, batch: Sequence[Case], backends: Sequence[str], later: Sequence[Case]) -> Iterator[Event]:
         """All cells of one problem: check each backend, then time those that are right in interleaved rounds."""
@@ -226,7 +232,7 @@ class _Session:
                     why_no_reference = self._refer(case, folder)
                     has_reference = True
                 if why_no_reference is not None:
-                    entry.fail(Status.SKIPPED, f"no reference to check against: {why_no_reference}")
+                    entry.fail(*why_no_reference)
                     continue
                 yield BackendStarted(backend=backend, step="check")
                 self._check(case, entry, folder)
@@ -302,8 +308,8 @@ class _Session:
         if worker is not None:
             worker.end()
 
-    def _refer(self, case: Case, folder: str) -> str | None:
-        """Let the oracle write its references; None, or why it could not."""
+    def _refer(self, case: Case, folder: str) -> tuple[Status, str] | None:
+        """Let the oracle write its references; None, or what became of it: without them nothing can be checked."""
         if self._oracle is None:
             self._oracle = WorkerProcess(self._settings.threads)
         request = messages.Refer(
@@ -314,8 +320,14 @@ class _Session:
         except (WorkerLost, WorkerTimeout) as error:
             self._oracle.end()
             self._oracle = None
-            return str(error)
-        return reply.reason if isinstance(reply, messages.Failed) else None
+            status = Status.TIMEOUT
+            if isinstance(error, WorkerLost):
+                status = _status_of_loss(is_out_of_memory=error.is_out_of_memory)
+            return status, f"computing the reference: {error}"
+        if isinstance(reply, messages.Failed):
+            status = _status_of_loss(is_out_of_memory=reply.is_out_of_memory)
+            return status, f"computing the reference: {reply.reason}"
+        return None
 
     def _data_sets(self, case: Case) -> tuple[str, ...]:
         """What a backend is checked on: before timing the two that see most, on its own all of them."""
@@ -330,14 +342,13 @@ class _Session:
         except WorkerTimeout:
             entry.fail(Status.TIMEOUT, f"{step} took longer than --case-timeout {limit:g}s")
         except WorkerLost as error:
-            entry.fail(Status.OUT_OF_MEMORY if error.is_out_of_memory else Status.CRASHED, f"{step}: {error}")
+            entry.fail(_status_of_loss(is_out_of_memory=error.is_out_of_memory), f"{step}: {error}")
         except UsageError as error:
             entry.fail(Status.CRASHED, f"{step}: a new worker could not be opened: {error}")
         else:
             if not isinstance(reply, messages.Failed):
                 return reply
-            status = Status.OUT_OF_MEMORY if reply.is_out_of_memory else Status.CRASHED
-            entry.fail(status, f"{step}: {reply.reason}")
+            entry.fail(_status_of_loss(is_out_of_memory=reply.is_out_of_memory), f"{step}: {reply.reason}")
         self._drop(entry.backend)
         return None
 

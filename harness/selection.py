@@ -21,6 +21,9 @@ _DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", re.IGNORECASE)
 
 
+_LONGEST_S = 30 * 86400
+
+
 class SelectionError(UserError):
     """An option's value that cannot be used; the message says what would be."""
 
@@ -90,6 +93,8 @@ def seconds(text: str, option: str) -> float:
     value = sum(float(parts[unit] or 0) * scale for unit, scale in (("h", 3600), ("m", 60), ("s", 1)))
     if value <= 0:
         raise SelectionError(f"{option} {text!r} is not positive; write 30s, 5m or 1h30m")
+    if value > _LONGEST_S:
+        raise SelectionError(f"{option} {text!r} is more than 30 days; write 30s, 5m or 1h30m")
     return value
 
 

@@ -7,6 +7,8 @@ cell ends, so whatever happens only the cell in flight is lost.
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import math
 import os
 import tempfile
 from dataclasses import dataclass
@@ -81,7 +83,10 @@ def load(folder: Path) -> StoredRun:
         raise StoreError(f"{folder} is no run folder: it {what}; give a folder that `run` wrote") from error
     header = _header(folder / HEADER, text)
     journal = folder / JOURNAL
-    cells, torn_line = _journal(journal, journal.read_bytes()) if journal.exists() else ((), None)
+    try:
+        cells, torn_line = _journal(journal, journal.read_bytes())
+    except OSError as error:
+        raise StoreError(f"{journal} cannot be read ({error.strerror}): the samples of this run are gone") from error
     return StoredRun(folder=folder, header=header, cells=cells, torn_line=torn_line)
 
 
@@ -103,13 +108,26 @@ class _Versioned(msgspec.Struct):
 def _journal(path: Path, content: bytes) -> tuple[tuple[Cell, ...], str | None]:
     lines = content.split(b"\n")
     tail = lines.pop()  # empty when the last line was ended
+    if _is_cell(tail):
+        lines, tail = [*lines, tail], b""
     cells = []
     for number, line in enumerate(lines, 1):
         try:
-            cells.append(_CELLS.decode(line))
+            cell = _CELLS.decode(line)
         except msgspec.MsgspecError as error:
             raise StoreError(f"{path} line {number} is damaged: {error}; remove that line to use the rest") from error
+        if not all(0 < sample < math.inf for sample in cell.samples_ns) or len(cell.rounds) != len(cell.samples_ns):
+            raise StoreError(f"{path} line {number} is damaged: its samples are no times; remove that line")
+        cells.append(cell)
     return tuple(cells), tail[:60].decode(errors="replace") if tail else None
+
+
+def _is_cell(line: bytes) -> bool:
+    try:
+        _CELLS.decode(line)
+    except msgspec.MsgspecError:
+        return False
+    return True
 
 
 class Journal:
@@ -120,8 +138,14 @@ class Journal:
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Journal:
-        self._cut_torn_line()
         self._file = self._path.open("ab")
+        try:
+            # Held until the file is closed, also by a process that dies; whoever comes second must not cut lines.
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise StoreError(f"{self._path.parent} is being written by another run; wait for it to end") from error
+        self._mend_last_line()
         return self
 
     def __exit__(
@@ -138,13 +162,17 @@ class Journal:
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def _cut_torn_line(self) -> None:
-        """Drop the unfinished line that an interrupted writer left, so that the next one starts on its own."""
-        if not self._path.exists():
-            return
+    def _mend_last_line(self) -> None:
+        """End a whole last line that lacks its newline; move an unfinished one aside, so that the next starts anew."""
         content = self._path.read_bytes()
         whole = content.rfind(b"\n") + 1
-        if whole != len(content):
+        tail = content[whole:]
+        if _is_cell(tail):
+            with self._path.open("ab") as file:
+                file.write(b"\n")
+        elif tail:
+            with (self._path.parent / f"{JOURNAL}.torn").open("ab") as file:
+                file.write(tail + b"\n")
             with self._path.open("r+b") as file:
                 file.truncate(whole)
 

@@ -6,9 +6,12 @@ libraries it loads.
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
+import gc
 import os
 import resource
+import signal
 import sys
 import threading
 import time
@@ -21,7 +24,7 @@ from typing import Any
 import numpy as np
 
 import backends
-from backends import Array, ConvBackend, ConvCall, ConvError, ConvProblem, threads
+from backends import HOST, Array, ConvBackend, ConvCall, ConvError, ConvProblem, threads
 from harness import check, inputs, messages, reference, sampling
 from harness.inputs import ConvArrays
 from harness.records import Status
@@ -38,6 +41,7 @@ _REPEAT_NS = 100_000_000
 # A worker hands the machine over only when its threads stopped spinning. Pools spin for up to about 30 ms.
 _NAP_S = 0.001
 _LONGEST_WAIT_S = 0.25
+_PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
 @dataclass
@@ -50,7 +54,9 @@ class _Case:
     arrays: ConvArrays
     timed_inputs: list[Any] = field(default_factory=list)
     checksums: list[int] = field(default_factory=list)
+    blocks: int = 0
     kept: list[tuple[float, Array]] = field(default_factory=list)
+    last: tuple[float, Array] | None = None
 
 
 class Worker:
@@ -89,6 +95,7 @@ class Worker:
                 return self._recheck(self._prepared(), request)
             case messages.Release():
                 self._case = None
+                _give_back_memory()
                 return messages.Done()
 
     def _prepared(self) -> _Case:
@@ -198,6 +205,7 @@ class Worker:
     def _time_block(self, case: _Case, request: messages.TimeBlock) -> messages.Block:
         assert self._backend is not None  # noqa: S101  # a case implies a backend
         count = len(case.timed_inputs)
+        factors = self._refill(case)
         # Each kept output answers another input, so that replaying any one answer is found out.
         last = len(case.kept) % count
         sequence = [case.timed_inputs[(last - i) % count] for i in reversed(range(request.calls))]
@@ -206,19 +214,38 @@ class Worker:
         cpu_start = time.process_time_ns()
         wall_ns, y = self._run(sequence, case)
         cpu_ns = time.process_time_ns() - cpu_start
+        case.last = (factors[last], _host_copy(self._backend, y))
         if request.keep_output:
-            case.kept.append((_INPUT_FACTORS[last], _host_copy(self._backend, y)))
+            case.kept.append(case.last)
         del y
         _wait_until_idle()
         return messages.Block(wall_ns=wall_ns, cpu_ns=cpu_ns)
 
+    def _refill(self, case: _Case) -> tuple[float, ...]:
+        """Move the contents of the timed inputs to other buffers, and return the factor that each now holds.
+
+        After the first block none holds what it held at first, so who remembers answers by the address of their input
+        is wrong from the second block on.
+        """
+        assert self._backend is not None  # noqa: S101  # a case implies a backend
+        shift = 0 if case.blocks == 0 else 1 + case.blocks % (len(_INPUT_FACTORS) - 1)
+        factors = _INPUT_FACTORS[shift:] + _INPUT_FACTORS[:shift]
+        case.blocks += 1
+        if self._backend.device is HOST:
+            for buffer, factor in zip(case.timed_inputs, factors, strict=True):
+                np.multiply(case.arrays.x, buffer.dtype.type(factor), out=buffer)
+        else:
+            scaled = (case.arrays.x * case.arrays.x.dtype.type(factor) for factor in factors)
+            case.timed_inputs = [self._backend.device.put(x) for x in scaled]
+        return factors
+
     def _recheck(self, case: _Case, request: messages.Recheck) -> messages.Rechecked:
         assert self._backend is not None  # noqa: S101  # a case implies a backend
-        for factor, x, checksum in zip(_INPUT_FACTORS, case.timed_inputs, case.checksums, strict=True):
-            if _checksum(self._backend.device.get(x)) != checksum:
-                return messages.Rechecked(defect=f"a timed call modified its input (the one scaled by {factor:g})")
+        found = sorted(_checksum(self._backend.device.get(x)) for x in case.timed_inputs)
+        if found != sorted(case.checksums):
+            return messages.Rechecked(defect="a timed call modified its input")
         base = _load_reference(request.folder, case.data)
-        for factor, y in case.kept:
+        for factor, y in [*case.kept, *([case.last] if case.last else [])]:
             arrays, expected = _scaled(case.arrays, base, factor)
             outcome = check.judge(case.data, y, arrays, expected, case.problem, self._backend.algorithm)
             if not outcome.passed:
@@ -238,6 +265,8 @@ def _refer(request: messages.Refer) -> messages.Done:
             has_input=found.has_input,
             is_poisoned=found.is_poisoned,
         )
+        del found
+    _give_back_memory()
     return messages.Done()
 
 
@@ -305,6 +334,14 @@ def _other_threads_run() -> bool:
     return False
 
 
+def _give_back_memory() -> None:
+    """Return freed memory to the system between cases: told to keep it, each worker would hoard its peak."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; elsewhere there is nothing to undo
+    if trim is not None:
+        trim(0)
+
+
 def _limit_memory(extra_bytes: int) -> None:
     """Limit private memory to what the process holds now plus extra_bytes."""
     held = 0
@@ -322,8 +359,16 @@ def _failure(error: Exception, *, is_usage: bool) -> messages.Failed:
     return messages.Failed(reason=reason, is_out_of_memory=is_out_of_memory, is_usage=is_usage)
 
 
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when the coordinator ends, however it ends; a hanging call hears nothing else."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None and sys.platform == "linux":
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main(read_fd: int, write_fd: int) -> None:
-    """Answer requests until the coordinator closes its end."""
+    """Answer requests until the coordinator closes its end, or dies."""
+    _die_with_parent()
     worker = Worker()
     with os.fdopen(read_fd, "rb") as requests, os.fdopen(write_fd, "wb", buffering=0) as replies:
         for line in requests:

@@ -110,7 +110,7 @@ def _suite(file: Traversable, *, name: str, description: str, cases: Iterable[Ca
 
 def _toml(file: Traversable) -> dict[str, object]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise WorkloadError(f"{file.name}: cannot be read as TOML: {error}") from error
 

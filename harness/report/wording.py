@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from harness.records import Cell, RunHeader, Status
@@ -101,7 +102,13 @@ def leaders_text(verdict: CaseVerdict) -> str:
 
 def repeat_line(header: RunHeader, cell: Cell) -> str:
     """The line that measures this cell again; a picture is part of its suite, which is then named instead."""
-    selection = ["--problem", cell.key.problem] if cell.key.data is None or not cell.suite else ["--suite", cell.suite]
+    if cell.key.data is None or not cell.suite:
+        selection = ["--problem", cell.key.problem]
+    else:
+        asked = (name for name in header.suites if PurePath(name).stem == cell.suite)
+        selection = ["--suite", next(asked, cell.suite)]
+        if header.dtype is not None:
+            selection += ["--dtype", header.dtype]
     command = "run" if header.is_timed else "check"
     words = ["python", "-m", "harness", command, *selection, "--backend", cell.key.backend]
     return shlex.join([*words, "--seed", str(header.seed), "--threads", str(cell.threads_asked)])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import conv_problems, problem_arrays
 
 from backends import ConvProblem, fft_scipy, get
-from backends.fft_scipy import TilePlan, dense_problem, plan_tiles, predicted_seconds
+from backends.fft_scipy import TilePlan, dense_problem, phases, plan_tiles, predicted_seconds
 
 # Plans are made for dense problems: what remains of a problem when stride, dilation and padding are taken care of.
 LARGE = [
@@ -44,10 +44,10 @@ def test_dense_problem_computes_every_output_once_in_each_phase(problem: ConvPro
     dense = dense_problem(problem)
 
     assert (dense.stride, dense.dilation) == ((1,) * dense.ndim,) * 2
-    assert problem.N * math.prod(problem.dilation) == dense.N
-    for merged, dilation, out, stride in zip(dense.out, problem.dilation, problem.out, problem.stride, strict=True):
+    assert problem.N * math.prod(phases(problem)) == dense.N
+    for merged, count, out, stride in zip(dense.out, phases(problem), problem.out, problem.stride, strict=True):
         needed = (out - 1) * stride + 1
-        assert needed <= merged * dilation < needed + dilation
+        assert needed <= merged * count < needed + count
 
 
 @pytest.mark.parametrize("problem", LARGE, ids=str)

@@ -192,6 +192,53 @@ def test_a_failed_start_leaves_no_half_made_run_behind(capsys: pytest.CaptureFix
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_that_measured_nothing_is_not_called_a_success(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    ran = Ran(
+        capsys, "run", *TINY[:4], "--budget", "0.000001s", "--backend", "im2col", "--out", tmp_path / "run", "--quiet"
+    )
+
+    assert ran.code == 3
+    assert "every cell was skipped" in ran.err
+
+
+def test_a_check_without_a_reference_is_not_called_a_success(capsys: pytest.CaptureFixture[str]) -> None:
+    ran = Ran(capsys, "check", *TINY, "--backend", "im2col", "--case-timeout", "0.000001s")
+
+    assert ran.code == 3
+
+
+def test_a_reader_who_leaves_early_is_no_failure() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", "list", "problems", "--suite", "edges"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    with process.stderr as stream:
+        assert stream.read() == b""
+    assert process.wait(timeout=30) == 0
+
+
+def test_a_terminal_without_our_signs_gets_a_question_mark_not_a_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "list", "suites"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == 0
+    assert b"smoke" in done.stdout
+
+
 def start(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "harness", *map(str, arguments)],
@@ -236,6 +283,18 @@ def test_a_killed_run_is_resumed_without_losing_or_repeating_a_cell(
     cells = store.load(folder).cells
     assert len(cells) == 12
     assert len({cell.key for cell in cells}) == 12
+
+
+def test_a_terminated_run_reports_like_an_interrupted_one(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    process = start("run", *SEVERAL, "--backend", "im2col,naive", "--threads", "1", "--out", folder)
+    wait_for_cells(folder, 2)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 3
+    assert "interrupted after" in err
+    assert (folder / "report.html").exists()
 
 
 def test_an_interrupt_keeps_what_is_done_reports_it_and_says_how_to_go_on(tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ def test_a_right_backend_is_checked_and_timed_in_rounds() -> None:
         ("faulty:HalfPrecisionInside", Status.WRONG, "normal data"),
         ("faulty:MutatesInput", Status.WRONG, "modified its input"),
         ("faulty:CachesFirstAnswer", Status.WRONG, "output of a timed call"),
+        ("faulty:CachesByAddress", Status.WRONG, "output of a timed call"),
+        ("faulty:WrongAfterManyCalls", Status.WRONG, "output of a timed call"),
         ("faulty:WrongLater", Status.WRONG, "output of a timed call"),
         ("faulty:MutatesLater", Status.WRONG, "modified its input"),
         ("faulty:DiesWhileLoading", Status.CRASHED, "exited with code 7"),
@@ -201,4 +203,11 @@ def test_real_pictures_are_measured_under_the_edge_kernels() -> None:
 
     assert cell.status is Status.OK
     assert cell.check is not None
-    assert [outcome.name for outcome in cell.check.outcomes] == ["exact", "mri"]
+    assert [outcome.name for outcome in cell.check.outcomes] == [
+        "exact",
+        "mri",
+        "uniform",
+        "wide range",
+        "one-hot",
+        "nan",
+    ]

@@ -19,6 +19,7 @@ PROBLEMS = {
     "strided": ConvProblem.parse("ic4ih13oc3kh3kw3iw13sh2sw3"),
     "1-D": ConvProblem.parse("--dir=FWD_B mb2ic5iw40oc7kw5pw2"),
     "3-D": ConvProblem.parse("ic2id6ih7iw8oc3kd2kh3kw3pd1ph1pw0"),
+    "very long sum": ConvProblem.parse("ic1024ih7oc8kh3ph1"),
     "long sum": ConvProblem.parse("mb2ic256ih9oc4kh3ph1"),
 }
 EVERY_DATA_SET = tuple(inputs.DATA_SETS)
@@ -49,6 +50,8 @@ SABOTAGE = [
     ("HalfPrecisionInside", "2-D", "normal", "exceeds the bound"),
     ("Tf32Inside", "2-D", "normal", "exceeds the bound"),
     ("Bfloat16Inside", "3-D", "normal", "exceeds the bound"),
+    ("Tf32Inside", "very long sum", "normal", "narrower than float32"),
+    ("Bfloat16Inside", "very long sum", "normal", "narrower than float32"),
     ("TruncatesResults", "1-D", "normal", "exceeds the bound"),
     ("AccumulatesInFloat16", "long sum", "exact", "differ"),
     ("FlushesFaintOutputs", "2-D", "wide range", "exceeds the bound"),
@@ -80,7 +83,7 @@ def outcome_of(spec: str, problem: ConvProblem, folder: Path) -> CheckOutcome:
     return checked.outcome
 
 
-@pytest.mark.parametrize(("fault", "problem", "data", "says"), SABOTAGE, ids=[row[0] for row in SABOTAGE])
+@pytest.mark.parametrize(("fault", "problem", "data", "says"), SABOTAGE, ids=["-".join(row[:2]) for row in SABOTAGE])
 def test_a_saboteur_is_caught_by_the_check_whose_job_it_is(
     tmp_path: Path, fault: str, problem: str, data: str | None, says: str
 ) -> None:

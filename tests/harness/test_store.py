@@ -101,6 +101,52 @@ def test_a_journal_cut_at_any_byte_loses_only_its_last_line_and_goes_on(folder: 
         assert mended.torn_line is None
 
 
+def test_a_whole_last_line_without_its_newline_is_kept_and_ended(folder: Path) -> None:
+    append(folder, CELL)
+    journal = folder / store.JOURNAL
+    journal.write_bytes(journal.read_bytes().rstrip(b"\n"))
+
+    assert store.load(folder).cells == (CELL,)
+    append(folder, CELL)
+
+    assert store.load(folder).cells == (CELL, CELL)
+
+
+def test_a_torn_line_is_moved_aside_not_thrown_away(folder: Path) -> None:
+    append(folder, CELL)
+    with (folder / store.JOURNAL).open("ab") as file:
+        file.write(b'{"key": {"prob')
+
+    append(folder, CELL)
+
+    assert store.load(folder).cells == (CELL, CELL)
+    assert (folder / f"{store.JOURNAL}.torn").read_bytes() == b'{"key": {"prob\n'
+
+
+def test_two_writers_of_one_folder_are_refused(folder: Path) -> None:
+    with store.Journal(folder), pytest.raises(store.StoreError, match="being written by another run"):
+        store.Journal(folder).__enter__()
+
+
+@pytest.mark.parametrize("sample", [0.0, -5.0, float("inf")])
+def test_samples_that_are_no_times_are_damage(folder: Path, sample: float) -> None:
+    cell = dataclasses.replace(CELL, samples_ns=(1.0, sample))
+    if sample == float("inf"):
+        append(folder, CELL)
+        text = (folder / store.JOURNAL).read_text().replace("2.25", "1e999")
+        (folder / store.JOURNAL).write_text(text)
+    else:
+        append(folder, cell)
+
+    with pytest.raises(store.StoreError, match="line 1 is damaged"):
+        store.load(folder)
+
+
+def test_a_run_whose_journal_is_gone_is_told(folder: Path) -> None:
+    with pytest.raises(store.StoreError, match="samples of this run are gone"):
+        store.load(folder)
+
+
 def test_a_damaged_line_inside_the_journal_is_named(folder: Path) -> None:
     append(folder, CELL, CELL)
     lines = (folder / store.JOURNAL).read_bytes().splitlines(keepends=True)

@@ -52,7 +52,7 @@ class FlippedKernel(Correct):
 
 class BiasMissing(Correct):
     def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
-        return super().prepare(problem, weight, None)
+        return super().prepare(problem, weight, None if bias is None else np.zeros_like(bias))
 
 
 class LastChannelDropped(Transformed):
@@ -127,6 +127,35 @@ class WrongLater(Correct):
         def call(x: Array) -> Array:
             calls[0] += 1
             return right(x) + (1 if calls[0] > 1 else 0)
+
+        return call
+
+
+class CachesByAddress(Correct):
+    """Remembers answers by where their input lies: wrong as soon as a buffer is filled anew."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        right = super().prepare(problem, weight, bias)
+        answers: dict[int, Array] = {}
+
+        def call(x: Array) -> Array:
+            if x.ctypes.data not in answers:
+                answers[x.ctypes.data] = right(x)
+            return answers[x.ctypes.data]
+
+        return call
+
+
+class WrongAfterManyCalls(Correct):
+    """Right for four hundred calls, zeros from then on."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        right = super().prepare(problem, weight, bias)
+        calls = [0]
+
+        def call(x: Array) -> Array:
+            calls[0] += 1
+            return right(x) * (calls[0] <= 400)
 
         return call
 
