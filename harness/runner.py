@@ -21,11 +21,15 @@ from harness.workloads import Case
 # Checking takes about so many calls: the first, one on integers, and a warm-up.
 _CALLS_BEFORE_TIMING = 3
 # Seconds that a case needs besides its calls: oracle, messages, and enough blocks of the quick backends.
-_CASE_OVERHEAD_S = 1.0
+_CASE_OVERHEAD_S = 1.2
+# Checks cannot be cut short, so cases overrun their shares: shares are made of this part of the budget, and a case that
+# comes when those are spent still gets a little while the budget itself lasts.
+_SHARED_OUT = 0.9
+_LEAST_SHARE_S = 0.5
 # Calls that a slow backend deserves in all, and seconds at most that they may weigh in the plan: hopeless cells are
 # skipped and must not take time from the others.
 _CALLS_WANTED = 10
-_MOST_WEIGHT_S = 1.5
+_MOST_WEIGHT_S = 4.0
 _ORDINARY_DATA = "normal"
 _FURTHER_DATA = ("uniform", "wide range", "one-hot", "nan")
 # Half-width of a median's interval beyond which a cell is called noisy.
@@ -256,8 +260,12 @@ class _Session:
 
     def _share_s(self, case: Case, later: Sequence[Case]) -> float:
         """The case's part of the time left, in proportion to what it and those after it are predicted to need."""
-        remaining = self._settings.budget_s - (self._clock() - self._start)
-        return remaining * self._weight_s(case) / (self._weight_s(case) + sum(map(self._weight_s, later)))
+        remaining = _SHARED_OUT * self._settings.budget_s - self._elapsed_s()
+        own = self._weight_s(case)
+        return max(_LEAST_SHARE_S, remaining * own / (own + sum(map(self._weight_s, later))))
+
+    def _elapsed_s(self) -> float:
+        return self._clock() - self._start
 
     def _weight_s(self, case: Case) -> float:
         needs = (self._costs[backend].predict_ns(case.problem) for backend in self._settings.backends)
@@ -265,7 +273,7 @@ class _Session:
         return _CASE_OVERHEAD_S + sum(calls_s)
 
     def _why_skipped(self, case: Case, backend: str, share_s: float) -> str | None:
-        if share_s <= 0:
+        if self._elapsed_s() >= self._settings.budget_s:
             return f"the budget of {duration_text(self._settings.budget_s)} is spent; give a larger --budget"
         predicted_ns = self._costs[backend].predict_ns(case.problem)
         if predicted_ns is None:

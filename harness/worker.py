@@ -34,7 +34,7 @@ from harness.reference import Reference
 # same reference, since powers of two and signs commute with every rounding. None is 1: the answer to the checked input
 # itself must not do for a timed one.
 _INPUT_FACTORS = (-1.0, 2.0, -0.5)
-_WARM_NS = 30_000_000
+_WARM_NS = 15_000_000
 # A fault that shows once in fifty calls is seen with 99.8 % probability in 300; calls that take long get what fits.
 _REPEAT_CALLS = 300
 _REPEAT_NS = 100_000_000
