@@ -405,6 +405,11 @@ class _Session:
                     entry.stop = rule.reason_to_stop(entry.samples_ns, entry.wall_ns)
             active = [entry for entry in active if entry.status is Status.OK and entry.stop is None]
             round_number += 1
+            if self._clock() >= deadline:
+                # Waiting for idle threads between blocks takes time as well, which no block counts.
+                for entry in active:
+                    entry.stop = StopReason.BUDGET
+                break
 
     def _recheck(self, entry: _Entry, folder: str) -> None:
         reply = self._ask(entry, messages.Recheck(folder=folder), "checking timed outputs")
