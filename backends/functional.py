@@ -25,7 +25,8 @@ def conv(
     """Convolve (cross-correlate) x with weight.
 
     Args:
-        x: Input, shape (N, C_in, *spatial), 1 to 3 spatial axes.
+        x: Input, shape (N, C_in, *spatial), 1 to 3 spatial axes; float32 or float64, or float16 or ml_dtypes.bfloat16
+            where the backend computes them.
         weight: Shape (C_out, C_in // groups, *kernel), dtype of x.
         bias: Shape (C_out,), dtype of x.
         stride, dilation: An int or one per axis.
@@ -93,7 +94,7 @@ def _common_dtype(**arrays: Any) -> str:
         dtype = array.dtype.name
         if dtype not in ITEMSIZE or not array.dtype.isnative:
             raise DtypeMismatch(
-                f"{name} has dtype {array.dtype.str if dtype in ITEMSIZE else dtype};"
+                f"{name} has dtype {dtype if array.dtype.isnative else f'{dtype} of the other byte order'};"
                 f" expected native {', '.join(ITEMSIZE)}; convert it, for example {name}.astype('float32')"
             )
         if first and dtype != first:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.dtypes import numpy_dtype
 from backends.errors import DtypeMismatch, ShapeMismatch
 from backends.problem import ConvProblem
 from backends.protocol import Array
@@ -40,11 +41,11 @@ def require_input(x: Array, problem: ConvProblem) -> None:
 
     Raises:
         ShapeMismatch: x has another shape.
-        DtypeMismatch: x has another dtype.
+        DtypeMismatch: x has another dtype or byte order.
     """
     if x.shape != problem.x_shape:
         raise ShapeMismatch(f"x has shape {x.shape}, but was prepared for {problem.x_shape}; prepare the problem anew")
-    if x.dtype.kind != "f" or x.itemsize != problem.itemsize:
+    if x.dtype != numpy_dtype(problem.dtype):
         raise DtypeMismatch(f"x has dtype {x.dtype}, but was prepared for {problem.dtype}; convert it, or prepare anew")
 
 
@@ -53,7 +54,7 @@ def require_weights(weight: Array, bias: Array | None, problem: ConvProblem) -> 
 
     Raises:
         ShapeMismatch: weight or bias has another shape, or one of bias and problem.bias is missing.
-        DtypeMismatch: weight or bias has another dtype.
+        DtypeMismatch: weight or bias has another dtype or byte order.
     """
     if weight.shape != problem.weight_shape:
         raise ShapeMismatch(f"weight has shape {weight.shape}; the problem needs {problem.weight_shape}")
@@ -63,7 +64,7 @@ def require_weights(weight: Array, bias: Array | None, problem: ConvProblem) -> 
     if bias is not None and bias.shape != problem.bias_shape:
         raise ShapeMismatch(f"bias has shape {bias.shape}; the problem needs (C_out,) = {problem.bias_shape}")
     for name, array in (("weight", weight), ("bias", bias)):
-        if array is not None and array.dtype.name != problem.dtype:
+        if array is not None and array.dtype != numpy_dtype(problem.dtype):
             raise DtypeMismatch(f"{name} has dtype {array.dtype}, but the problem is {problem.dtype}; convert it")
 
 

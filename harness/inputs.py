@@ -13,11 +13,18 @@ from pathlib import Path
 import numpy as np
 
 from backends import Array, ConvError, ConvProblem
+from backends.dtypes import numpy_dtype
 from backends.geometry import kernel_extent
 from harness.cases import PICTURES
 
 # Bits of the significand, the implicit one included: integers up to 2**bits are exact.
 SIGNIFICAND_BITS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
+# Of the smallest subnormal number, as a power of two.
+LEAST_EXPONENT = {"float64": -1074, "float32": -149, "float16": -24, "bfloat16": -133}
+# Sums beyond this are infinite; the other types reach 2**127 and more.
+_LARGEST_FLOAT16 = 65504.0
+# bfloat16 has 8 bits of significand, NumPy's shortest integers 7 and a sign.
+_LARGEST_WEIGHT = 127
 # Large enough that a wrong tap changes an output by more than a rounding, small enough for long sums.
 _LARGEST_INTEGER = 8
 
@@ -58,6 +65,7 @@ def normal_arrays(problem: ConvProblem, seed: int) -> ConvArrays:
     rng = _generator(problem, "normal", seed)
     x = rng.standard_normal(problem.x_shape)
     weight = rng.standard_normal(problem.weight_shape)
+    weight *= _fitting_scale(problem, 8 * math.sqrt(problem.accumulation_length))
     return _of_dtype(problem, x, weight, rng.standard_normal(problem.bias_shape) if problem.bias else None)
 
 
@@ -65,6 +73,7 @@ def uniform_arrays(problem: ConvProblem, seed: int) -> ConvArrays:
     """Values in (0, 1): nothing cancels, so errors of accumulating add up and a short accumulator shows."""
     rng = _generator(problem, "uniform", seed)
     x, weight = 1 - rng.random(problem.x_shape), 1 - rng.random(problem.weight_shape)
+    weight *= _fitting_scale(problem, problem.accumulation_length + 1)
     return _of_dtype(problem, x, weight, 1 - rng.random(problem.bias_shape) if problem.bias else None)
 
 
@@ -75,30 +84,56 @@ def wide_range_arrays(problem: ConvProblem, seed: int) -> ConvArrays:
     the bright ones: only their norm-wise bound holds here.
     """
     rng = _generator(problem, "wide range", seed)
-    x = rng.standard_normal(problem.x_shape)
+    # float16 has its full precision from 2**-14 on and ends at 2**16, so the faint are made fainter.
+    faint = 2.0**-10 if problem.dtype == "float16" else 1.0
+    x = rng.standard_normal(problem.x_shape) * faint
     is_bright = rng.random(problem.x_shape) < 0.01
     x[is_bright] *= 2.0**20
     weight = rng.standard_normal(problem.weight_shape)
-    return _of_dtype(problem, x, weight, rng.standard_normal(problem.bias_shape) if problem.bias else None)
+    # One product of two normal values is below 20 but once in 10**9 times; a hundredth of n of them have a standard
+    # deviation of sqrt(n) / 10, of which ten are allowed.
+    weight *= _fitting_scale(problem, faint * 2.0**20 * (20 + math.sqrt(problem.accumulation_length)))
+    bias = rng.standard_normal(problem.bias_shape) * faint if problem.bias else None
+    return _of_dtype(problem, x, weight, bias)
 
 
 def one_hot_arrays(problem: ConvProblem, seed: int) -> ConvArrays:
     """One pixel of each image and channel is 1, all others 0: outputs are weights, each in its place.
 
-    A flipped, shifted or transposed kernel moves a weight to where 0 is expected, and 0 has no rounding error.
+    A flipped, shifted or transposed kernel moves a weight to where 0 is expected. Weights are integers that every dtype
+    holds, so that nothing but their places is asked for.
     """
     rng = _generator(problem, "one-hot", seed)
     x = np.zeros(problem.x_shape).reshape(problem.N * problem.C_in, -1)
     x[np.arange(len(x)), rng.integers(0, x.shape[1], len(x))] = 1
-    weight = rng.standard_normal(problem.weight_shape)
-    bias = rng.standard_normal(problem.bias_shape) if problem.bias else None
+    weight = _nonzero_integers(rng, problem.weight_shape, _LARGEST_WEIGHT)
+    bias = _nonzero_integers(rng, problem.bias_shape, _LARGEST_WEIGHT) if problem.bias else None
     return _of_dtype(problem, x.reshape(problem.x_shape), weight, bias)
+
+
+def denormal_arrays(problem: ConvProblem, seed: int) -> ConvArrays:
+    """Inputs far below the smallest normal number under normal weights, so that outputs are subnormal as well.
+
+    A processor or library in a mode that takes such numbers for zero loses all of them.
+    """
+    arrays = normal_arrays(problem, seed)
+    # Half of the significand's bits stay: 2**12 times the smallest subnormal number in float32.
+    scale = 2.0 ** (LEAST_EXPONENT[problem.dtype] + SIGNIFICAND_BITS[problem.dtype] // 2)
+    x, bias = arrays.x.astype(np.float64) * scale, arrays.bias
+    return _of_dtype(problem, x, arrays.weight, None if bias is None else bias.astype(np.float64) * scale)
 
 
 def nan_arrays(problem: ConvProblem, seed: int) -> ConvArrays:
     """Normal data with one NaN, at a pixel in the middle of what the first image's first channel is read for."""
     arrays = normal_arrays(problem, seed)
-    arrays.x[(0, 0, *_middle_pixel(problem))] = np.nan
+    arrays.x[(0, 0, *middle_pixel(problem))] = np.nan
+    return arrays
+
+
+def infinity_arrays(problem: ConvProblem, seed: int) -> ConvArrays:
+    """Normal data with one infinity where `nan_arrays` has its NaN: outputs that read it are infinite, with a sign."""
+    arrays = normal_arrays(problem, seed)
+    arrays.x[(0, 0, *middle_pixel(problem))] = np.inf
     return arrays
 
 
@@ -108,7 +143,9 @@ DATA_SETS: dict[str, Callable[[ConvProblem, int], ConvArrays]] = {
     "uniform": uniform_arrays,
     "wide range": wide_range_arrays,
     "one-hot": one_hot_arrays,
+    "denormal": denormal_arrays,
     "nan": nan_arrays,
+    "infinity": infinity_arrays,
 }
 
 
@@ -175,8 +212,8 @@ def _sample_data() -> Path:
     return Path(cbook._get_data_path("sample_data"))
 
 
-def _middle_pixel(problem: ConvProblem) -> tuple[int, ...]:
-    """The input that the middle output reads by its middle tap, or the nearest real one."""
+def middle_pixel(problem: ConvProblem) -> tuple[int, ...]:
+    """Where data sets put what spreads: what the middle output reads by its middle tap, or the input next to it."""
     return tuple(
         min(size - 1, max(0, out // 2 * stride - begin + kernel // 2 * dilation))
         for size, out, stride, (begin, _), kernel, dilation in zip(
@@ -206,7 +243,8 @@ def _is_exact_by_fft(problem: ConvProblem, largest: int) -> bool:
     )
     x_norm = rms * math.sqrt(math.prod(problem.spatial))
     w_norm = rms * math.sqrt(math.prod(problem.kernel))
-    u = 2.0 ** -SIGNIFICAND_BITS[problem.dtype]
+    # Transforms of 16-bit data are computed in float32 at least.
+    u = 2.0 ** -max(SIGNIFICAND_BITS[problem.dtype], SIGNIFICAND_BITS["float32"])
     return 0.24 * u * math.log2(points) * problem.C_in / problem.groups * x_norm * w_norm < 0.125
 
 
@@ -216,8 +254,20 @@ def _nonzero_integers(rng: np.random.Generator, shape: tuple[int, ...], largest:
     return values
 
 
+def _fitting_scale(problem: ConvProblem, largest: float) -> float:
+    """The power of two, 1 at most, by which weights become small enough that no output overflows the problem's dtype.
+
+    Args:
+        problem: Whose dtype is asked for; only float16 has so short a range that sums leave it.
+        largest: What outputs reach at most with the weights as they are.
+    """
+    if problem.dtype != "float16":
+        return 1.0
+    return float(2.0 ** min(0, math.floor(math.log2(_LARGEST_FLOAT16 / largest))))
+
+
 def _of_dtype(problem: ConvProblem, x: Array, weight: Array, bias: Array | None) -> ConvArrays:
-    dtype = np.dtype(problem.dtype)
+    dtype = numpy_dtype(problem.dtype)
     return ConvArrays(
         x=np.ascontiguousarray(x, dtype),
         weight=np.ascontiguousarray(weight, dtype),

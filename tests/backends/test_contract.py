@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Callable
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,9 +18,11 @@ from strategies import EVERY_BACKEND, Arrays, conv_problems, problem_arrays
 
 import backends
 from backends import Algorithm, ConvBackend, ConvCall, ConvProblem, threads
+from backends.dtypes import numpy_dtype
 
 # Sums in any order, so the element-wise bound holds and integers stay integers.
 SUMS_PRODUCTS = {Algorithm.DIRECT, Algorithm.GEMM, Algorithm.VENDOR}
+HALF_DTYPES = ("float16", "bfloat16")
 
 Check = Callable[[ConvBackend, ConvProblem], None]
 
@@ -57,22 +60,33 @@ def by_definition(arrays: Arrays, problem: ConvProblem, dtype: type[np.generic])
 # Hypothesis gives every backend the same problems, so each oracle serves several of them.
 @functools.lru_cache(maxsize=512)
 def integer_case(problem: ConvProblem) -> tuple[Arrays, np.ndarray]:
-    """Integer-valued arrays and the exact answer."""
-    arrays = problem_arrays(problem)
+    """Integer-valued arrays and the exact answer.
+
+    bfloat16 is exact up to 256, which sums of -1, 0 and 1 stay below here.
+    """
+    arrays = problem_arrays(problem.replace(dtype="float32"))
+    if problem.dtype in HALF_DTYPES:
+        arrays = Arrays(*(None if array is None else np.sign(array) for array in arrays))
+    arrays = stored(arrays, problem.dtype)
     return arrays, by_definition(arrays, problem, np.int64)
 
 
 @functools.lru_cache(maxsize=512)
 def real_case(problem: ConvProblem) -> tuple[Arrays, np.ndarray, np.ndarray]:
     """Normal arrays, the answer in extended precision, and the same sum of absolute values."""
-    arrays = problem_arrays(problem, fill="normal")
+    arrays = stored(problem_arrays(problem.replace(dtype="float64"), fill="normal"), problem.dtype)
     x, weight, bias = arrays
     absolute = Arrays(abs(x), abs(weight), None if bias is None else abs(bias))
     return arrays, by_definition(arrays, problem, np.longdouble), by_definition(absolute, problem, np.longdouble)
 
 
+def stored(arrays: Arrays, dtype: str) -> Arrays:
+    """The arrays in the dtype that this name stands for."""
+    return Arrays(*(None if array is None else array.astype(numpy_dtype(dtype)) for array in arrays))
+
+
 def unit_roundoff(dtype: str | type[np.generic]) -> float:
-    return float(np.finfo(dtype).eps) / 2
+    return float(ml_dtypes.finfo(numpy_dtype(dtype) if isinstance(dtype, str) else dtype).eps) / 2
 
 
 def gamma(n: int, u: float) -> float:
@@ -114,7 +128,11 @@ def check_real_data_is_within_the_error_bound(backend: ConvBackend, problem: Con
     y = prepared(backend, problem, arrays)(arrays.x)
     error = abs(y - expected)
     n = problem.accumulation_length + problem.bias
-    bound = (gamma(n, unit_roundoff(problem.dtype)) + gamma(n, unit_roundoff(np.longdouble))) * absolute
+    of_sum = "float32" if problem.dtype in HALF_DTYPES else problem.dtype
+    bound = (gamma(n, unit_roundoff(of_sum)) + gamma(n, unit_roundoff(np.longdouble))) * absolute
+    if problem.dtype in HALF_DTYPES:
+        # The sum, as wrong as it is, is rounded once more to be stored.
+        bound = bound + unit_roundoff(problem.dtype) * (abs(expected) + bound)
     if backend.algorithm not in SUMS_PRODUCTS:
         bound = bound + norm_wise_bound(arrays, problem)
     assert (error <= bound).all(), f"exceeds the bound by up to {np.max(error - bound):.3g}"
@@ -140,7 +158,7 @@ def check_output_has_the_shape_dtype_and_order_promised(backend: ConvBackend, pr
     y = prepared(backend, problem, arrays)(arrays.x)
     assert isinstance(y, np.ndarray)
     assert y.shape == problem.y_shape
-    assert y.dtype == problem.dtype
+    assert y.dtype.name == problem.dtype
     assert y.flags.c_contiguous
 
 
@@ -149,7 +167,7 @@ def check_every_output_is_written_and_finite(backend: ConvBackend, problem: Conv
     arrays, _, _ = real_case(problem)
     call = prepared(backend, problem, arrays)
     for shape in (problem.y_shape, problem.x_shape, problem.weight_shape):
-        np.full(shape, np.nan, problem.dtype)
+        np.full(shape, np.nan, numpy_dtype(problem.dtype))
     assert np.isfinite(call(arrays.x)).all()
 
 
@@ -256,13 +274,52 @@ def test_backend(check: Check, spec: str, problem: ConvProblem) -> None:
         check_computes_or_declines_with_a_reason(backend, problem)
 
 
-@pytest.mark.parametrize("spec", EVERY_BACKEND)
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("spec", [spec for spec in EVERY_BACKEND if not spec.startswith("torch")])
+@pytest.mark.parametrize("dtype", HALF_DTYPES)
 def test_half_precision_is_declined_with_the_dtype_named(spec: str, dtype: str) -> None:
     problem = ConvProblem(C_in=3, C_out=4, spatial=(8, 8), kernel=3, dtype=dtype)
     reason = backends.get(spec).why_unsupported(problem)
     assert reason is not None
     assert dtype in reason
+
+
+# Fixed, for random ones meet what PyTorch gets wrong, or crashes on, by way of oneDNN 3.12 in bfloat16: channels_last with
+# one channel in and several out a group (a single output along the width under a stride, or an input of depth 1), and
+# elsewhere 3-D on processors with AMX. That is what the harness is to find, not what tests of this module are about.
+HALF_PROBLEMS = tuple(
+    map(
+        ConvProblem.parse,
+        (
+            "mb2ic3iw17oc4kw3pw1",
+            "--dir=FWD_B g2ic6iw20oc4kw4sw2dw1",
+            "--dir=FWD_B g2mb2ic8ih6iw7oc6kh3kw2ph1pw0",
+            "g4ic4ih8oc4kh3ph1sh2",
+            "ic16ih7oc5kh3dh1ph2",
+            "ic5ih9oc7kh1",
+            "ic3ih8iw8oc4kh3kw3ph0pw1eh2ew0",
+            "--dir=FWD_B ic4id3ih4iw5oc4kd3kh2kw3pd1ph0pw1",
+            "g2ic6id5oc4kd2dd1",
+        ),
+    )
+)
+
+
+@pytest.mark.parametrize("spec", [spec for spec in EVERY_BACKEND if spec.startswith("torch")])
+@pytest.mark.parametrize("dtype", HALF_DTYPES)
+# Units that multiply pairs of 16-bit numbers give odd ones out a weight of 0, and 0 times infinity is no number.
+@pytest.mark.parametrize(
+    "check",
+    [check for check in CHECKS if check is not check_infinity_stays_where_it_is_read],
+    ids=lambda check: check.__name__.removeprefix("check_"),
+)
+def test_half_precision_of_every_rank(check: Check, dtype: str, spec: str) -> None:
+    backend = backends.get(spec)
+    problems = [problem.replace(dtype=dtype) for problem in HALF_PROBLEMS]
+    computed = [problem for problem in problems if backend.why_unsupported(problem) is None]
+    if not computed:
+        pytest.skip(f"{spec} computes no {dtype} here")
+    for problem in computed:
+        check(backend, problem)
 
 
 @pytest.mark.parametrize("name", backends.names())

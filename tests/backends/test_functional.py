@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -28,6 +29,9 @@ def posed(**changes: object) -> dict[str, object]:
     return sound | changes
 
 
+FOREIGN = np.dtype(np.float32).newbyteorder()
+FOREIGN_BFLOAT16 = np.dtype(ml_dtypes.bfloat16).newbyteorder()
+
 # Each row: the arguments, the error, and fragments of the message: what was given, then what to do.
 WRONG_CALLS = {
     "x is a list": (posed(x=[[[1.0, 2.0]]]), TypeError, "x is a list", "np.asarray(x)"),
@@ -39,8 +43,26 @@ WRONG_CALLS = {
     "complex": (posed(x=np.ones((1, 4, 8, 9), complex)), DtypeMismatch, "x has dtype complex128", "astype"),
     "text": (posed(x=np.full((1, 4, 8, 9), "1")), DtypeMismatch, "x has dtype str", "astype"),
     "objects": (posed(weight=np.ones((6, 4, 3, 3), object)), DtypeMismatch, "weight has dtype object", "astype"),
-    "foreign bytes": (posed(x=np.ones((1, 4, 8, 9), ">f4")), DtypeMismatch, "x has dtype >f4", "expected native"),
+    "foreign bytes": (
+        posed(x=np.ones((1, 4, 8, 9), FOREIGN)),
+        DtypeMismatch,
+        "float32 of the other",
+        "expected native",
+    ),
+    "foreign bytes of bfloat16": (
+        posed(x=np.ones((1, 4, 8, 9), FOREIGN_BFLOAT16)),
+        DtypeMismatch,
+        "x has dtype bfloat16 of the other byte order",
+        "expected native",
+    ),
+    "eight bits": (posed(x=np.ones((1, 4, 8, 9), ml_dtypes.float8_e5m2)), DtypeMismatch, "float8_e5m2", "astype"),
     "mixed dtypes": (posed(weight=np.ones((6, 4, 3, 3))), DtypeMismatch, "weight has dtype float64", "convert one"),
+    "mixed half precisions": (
+        {"x": np.ones((1, 4, 8, 9), np.float16), "weight": np.ones((6, 4, 3, 3), ml_dtypes.bfloat16)},
+        DtypeMismatch,
+        "weight has dtype bfloat16 but x has float16",
+        "convert one",
+    ),
     "a bias of another dtype": (posed(bias=np.ones(6)), DtypeMismatch, "bias has dtype float64", "convert one"),
     "x is a scalar": (posed(x=np.ones((), np.float32)), ShapeMismatch, "shape ()", "1 to 3 spatial axes"),
     "x has no spatial axes": (posed(x=np.ones((1, 4), np.float32)), ShapeMismatch, "(1, 4)", "1 to 3 spatial axes"),
@@ -105,10 +127,30 @@ def test_wrong_arrays_are_refused_before_the_backend_is_looked_up() -> None:
         backends.conv(**posed(stride=0, backend="nunba"))
 
 
-def test_declined_problem_is_refused_with_the_backends_reason() -> None:
-    half = {name: array.astype(np.float16) for name, array in posed().items()}
-    with pytest.raises(UnsupportedProblem, match=r"'im2col' declines .*--dt=f16.*: float16 is not implemented"):
+@pytest.mark.parametrize(("dtype", "short"), [(np.float16, "f16"), (ml_dtypes.bfloat16, "bf16")])
+def test_declined_problem_is_refused_with_the_backends_reason(dtype: type, short: str) -> None:
+    half = {name: array.astype(dtype) for name, array in posed().items()}
+    reason = f"'im2col' declines .*--dt={short} .*: {dtype.__name__} is not implemented"
+    with pytest.raises(UnsupportedProblem, match=reason):
         backends.conv(**half, backend="im2col")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_half_precision_goes_in_and_comes_out_as_the_callers_own(dtype: type) -> None:
+    pytest.importorskip("torch")
+    problem = ConvProblem(N=2, C_in=3, C_out=4, spatial=(6, 7), kernel=3, padding=1, dtype=np.dtype(dtype).name)
+    if backends.get("torch").why_unsupported(problem):
+        pytest.skip(f"this build of PyTorch computes no {problem.dtype}")
+    rng = np.random.default_rng(0)
+    x, weight = (rng.integers(-1, 2, shape).astype(dtype) for shape in (problem.x_shape, problem.weight_shape))
+    exact = backends.conv(x.astype(np.float64), weight.astype(np.float64), padding=1, backend="naive")
+
+    for layout, strange in strange_layouts(x).items():
+        y = backends.conv(strange, weight, padding=1, backend="torch")
+        assert y.dtype == x.dtype
+        assert y.flags.owndata
+        assert y.flags.writeable
+        np.testing.assert_array_equal(y, exact, err_msg=layout)
 
 
 @every_backend

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from strategies import conv_problems
+from strategies import EVERY_DTYPE, conv_problems
 
 from backends import ConvError, ConvProblem
 from harness import inputs, reference
@@ -13,8 +13,8 @@ def sum_of_magnitudes(problem: ConvProblem, arrays: inputs.ConvArrays) -> float:
     return float(reference.compute(problem, arrays, seed=0).magnitude.max())
 
 
-@settings(max_examples=40)
-@given(conv_problems())
+@settings(max_examples=60)
+@given(conv_problems(dtypes=EVERY_DTYPE))
 def test_every_partial_sum_of_exact_data_is_exact_in_the_dtype(problem: ConvProblem) -> None:
     arrays = inputs.exact_arrays(problem, seed=7)
 
@@ -24,10 +24,42 @@ def test_every_partial_sum_of_exact_data_is_exact_in_the_dtype(problem: ConvProb
 
 
 @pytest.mark.parametrize("text", ["ic4096ih3oc4kh3", "ic60000iw3oc2kw3", "ic1ih300oc1kh257"])
-def test_exact_data_of_very_long_sums_stays_exact(text: str) -> None:
-    problem = ConvProblem.parse(text)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_exact_data_of_very_long_sums_stays_exact(text: str, dtype: str) -> None:
+    problem = ConvProblem.parse(text).replace(dtype=dtype)
 
-    assert sum_of_magnitudes(problem, inputs.exact_arrays(problem, seed=0)) < 2**24
+    assert sum_of_magnitudes(problem, inputs.exact_arrays(problem, seed=0)) < 2 ** inputs.SIGNIFICAND_BITS[dtype]
+
+
+@pytest.mark.parametrize("dtype", EVERY_DTYPE)
+def test_data_are_of_the_problems_dtype(dtype: str) -> None:
+    problem = ConvProblem.parse("--dir=FWD_B ic3ih9oc4kh3").replace(dtype=dtype)
+    for name in inputs.DATA_SETS:
+        arrays = inputs.data_set(problem, name, seed=0)
+        assert {arrays.x.dtype.name, arrays.weight.dtype.name, arrays.bias.dtype.name} == {dtype}, name
+
+
+@pytest.mark.parametrize("text", ["ic1ih200oc8kh1", "--dir=FWD_B ic512ih7oc32kh3", "ic120000iw3oc2kw3"])
+@pytest.mark.parametrize("name", ["normal", "uniform", "wide range", "one-hot"])
+def test_outputs_of_finite_data_fit_float16(name: str, text: str) -> None:
+    problem = ConvProblem.parse(text).replace(dtype="float16")
+    arrays = inputs.data_set(problem, name, seed=0)
+
+    assert np.isfinite(arrays.x).all()
+    assert np.isfinite(arrays.weight).all()
+    assert np.abs(reference.convolve(problem, arrays)).max() < np.finfo(np.float16).max
+
+
+@pytest.mark.parametrize("dtype", EVERY_DTYPE)
+def test_bright_sources_outshine_the_faint_a_million_times_in_every_dtype(dtype: str) -> None:
+    x = np.abs(inputs.wide_range_arrays(ConvProblem.parse("ic64ih56oc64kh3").replace(dtype=dtype), seed=0).x)
+
+    bright = x.astype(np.float64) > 2.0**15 * np.median(x.astype(np.float64))
+
+    assert 0.008 < bright.mean() < 0.012
+    assert np.median(x[bright].astype(np.float64)) / np.median(x[~bright].astype(np.float64)) == pytest.approx(
+        2**20, rel=0.1
+    )
 
 
 def test_exact_data_thins_out_the_weights_where_even_ones_would_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,6 +77,13 @@ def test_exact_data_has_no_zeros_where_sums_are_short() -> None:
 
     assert np.count_nonzero(arrays.x) == arrays.x.size
     assert np.count_nonzero(arrays.weight) == arrays.weight.size
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [("float32", 8), ("float16", 8), ("bfloat16", 5)])
+def test_exact_data_of_short_sums_has_integers_as_large_as_the_dtype_allows(dtype: str, largest: int) -> None:
+    arrays = inputs.exact_arrays(ConvProblem.parse("ic1ih16oc4kh3").replace(dtype=dtype), seed=0)
+
+    assert np.abs(arrays.x).max() == largest
 
 
 @pytest.mark.parametrize("make", [inputs.exact_arrays, inputs.normal_arrays])
