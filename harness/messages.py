@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from harness.records import CheckOutcome
+from harness.records import CheckOutcome, Explanation
 
 
 class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -59,11 +59,20 @@ class Recheck(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     folder: str
 
 
+class Explain(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Find the smallest problem on which this probe fails, and say what is wrong there; stop trying after limit_s."""
+
+    problem: str
+    probe: str
+    seed: int
+    limit_s: float
+
+
 class Release(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Forget the case and its arrays."""
 
 
-Request: TypeAlias = Open | Refer | Check | Warm | TimeBlock | Recheck | Release
+Request: TypeAlias = Open | Refer | Check | Warm | TimeBlock | Recheck | Explain | Release
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -113,6 +122,12 @@ class Rechecked(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     defect: str | None
 
 
+class Explained(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The failure on its smallest problem; None if the probe passes now."""
+
+    explanation: Explanation | None
+
+
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """An exception; the worker lives on but is not to be trusted with another case."""
 
@@ -121,7 +136,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     is_usage: bool
 
 
-Reply: TypeAlias = Opened | Done | Declined | Checked | Warmed | Block | Rechecked | Failed
+Reply: TypeAlias = Opened | Done | Declined | Checked | Warmed | Block | Rechecked | Explained | Failed
 
 _REQUESTS = msgspec.json.Decoder(Request)
 _REPLIES = msgspec.json.Decoder(Reply)

@@ -50,11 +50,11 @@ class StopReason(enum.Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataOutcome:
-    """One data set of the correctness check."""
+class ProbeOutcome:
+    """One probe of a backend on one problem: a kind of data, or a way of calling it."""
 
     name: str
-    """"exact" (integers), a kind of real data such as "normal", or the name of a picture."""
+    """A name of `harness.examination.PROMISES`, or of a picture."""
     passed: bool
     error: float | None
     """Largest error in units of the dtype's unit roundoff times the condition |x| * |w| (or norms, for FFT)."""
@@ -68,6 +68,43 @@ class DataOutcome:
     """What is wrong and where, for a person; None if passed."""
     note: str | None = None
     """What is right but worth knowing, such as how far a NaN spreads in a transform."""
+    usual_error: float | None = None
+    """What independent roundings rarely exceed, in the unit of `error`; more is noted, not wrong."""
+    operand_bits: float | None = None
+    """Significand bits to which operands would be rounded to leave errors as large as these; on normal data only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Excerpt:
+    """The numbers of a small failing problem: flat, in C order; their shapes are the problem's."""
+
+    x: tuple[float | None, ...]
+    weight: tuple[float | None, ...]
+    bias: tuple[float | None, ...] | None
+    expected: tuple[float | None, ...]
+    got: tuple[float | None, ...]
+    """As in all of them, None where a number is NaN or infinite."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """A failure on the smallest problem that still shows it."""
+
+    probe: str
+    problem: str
+    """Descriptor."""
+    detail: str
+    """What is wrong there, as the probe says it."""
+    diagnosis: tuple[str, ...]
+    """What the wrong outputs have in common and which mistake gives exactly them, most telling first."""
+    diagnosed: str
+    """Descriptor of the problem that the diagnosis is of: the one that failed, where it is small enough."""
+    tries: int
+    """Problems tried on the way."""
+    is_minimal: bool
+    """No simpler neighbour fails; False where time ran out first."""
+    excerpt: Excerpt | None = None
+    """Its numbers, where they are few."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +112,15 @@ class CheckOutcome:
     """The verdict on one backend and problem."""
 
     status: Status
-    outcomes: tuple[DataOutcome, ...]
+    outcomes: tuple[ProbeOutcome, ...]
     reason: str | None = None
+    left_out: str | None = None
+    """Which probes were not made, and why; None if all that were asked for were made."""
+    explanation: Explanation | None = None
+    """Of the first failure, where it was looked for."""
 
-    def outcome(self, name: str) -> DataOutcome | None:
-        """The outcome for one data set, if it was reached."""
+    def outcome(self, name: str) -> ProbeOutcome | None:
+        """The outcome of one probe, if it was reached."""
         return next((outcome for outcome in self.outcomes if outcome.name == name), None)
 
 

@@ -15,7 +15,6 @@ import signal
 import sys
 import threading
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,19 +24,16 @@ import numpy as np
 
 import backends
 from backends import HOST, Array, ConvBackend, ConvCall, ConvError, ConvProblem, threads
-from harness import check, inputs, messages, reference, sampling
+from harness import check, examination, explanation, inputs, messages, reference, sampling
 from harness.inputs import ConvArrays
 from harness.records import Status
 from harness.reference import Reference
 
 # Timed inputs are the checked one times these: distinct buffers and contents whose outputs follow exactly from the
-# same reference, since powers of two and signs commute with every rounding. None is 1: the answer to the checked input
-# itself must not do for a timed one.
-_INPUT_FACTORS = (-1.0, 2.0, -0.5)
+# same reference, since signs and doubling commute with every rounding (halving does not where numbers are subnormal).
+# None is 1: the answer to the checked input itself must not do for a timed one.
+_INPUT_FACTORS = (-1.0, 2.0, -2.0)
 _WARM_NS = 15_000_000
-# A fault that shows once in fifty calls is seen with 99.8 % probability in 300; calls that take long get what fits.
-_REPEAT_CALLS = 300
-_REPEAT_NS = 100_000_000
 # A worker hands the machine over only when its threads stopped spinning. Pools spin for up to about 30 ms.
 _NAP_S = 0.001
 _LONGEST_WAIT_S = 0.25
@@ -93,6 +89,8 @@ class Worker:
                 return self._time_block(self._prepared(), request)
             case messages.Recheck():
                 return self._recheck(self._prepared(), request)
+            case messages.Explain():
+                return self._explain(request)
             case messages.Release():
                 self._case = None
                 _give_back_memory()
@@ -126,7 +124,7 @@ class Worker:
         if reason is not None:
             return messages.Declined(reason=reason)
         arrays = inputs.data_set(problem, request.data, request.seed)
-        checksum = _checksum(arrays.x)
+        checksum = examination.checksum(arrays.x)
         x = backend.device.put(arrays.x)
         start = self._clock()
         call = backend.prepare(problem, arrays.weight, arrays.bias)
@@ -136,53 +134,28 @@ class Worker:
         backend.device.synchronize()
         called = self._clock()
 
-        first_output = _host_copy(backend, first)
+        first_output = examination.host_copy(backend, first)
         del first
-
-        def compute(given: ConvArrays) -> Array:
-            if given is arrays:
-                return first_output
-            fresh = backend.prepare(problem, given.weight, given.bias)
-            return _host_copy(backend, fresh(backend.device.put(given.x)))
-
-        data_sets = {
-            name: (
-                arrays if name == request.data else inputs.data_set(problem, name, request.seed),
-                _load_reference(request.folder, name),
-            )
-            for name in request.data_sets
-        }
-        outcome = check.check(compute, data_sets, problem, backend.algorithm)
-        defect = None
-        if _checksum(backend.device.get(x)) != checksum:
-            defect = "the call modified its input"
-        elif request.is_repeated and outcome.status is Status.OK:
-            defect = self._repetition_defect(backend, problem, data_sets["exact"][0])
-        if outcome.status is Status.OK and defect is not None:
-            outcome = dataclasses.replace(outcome, status=Status.WRONG, reason=defect)
+        probes = (*request.data_sets, *(examination.CALLING_PROBES if request.is_repeated else ()))
+        probes, left_out = examination.probes_for(problem, probes)
+        samples = examination.Samples(problem, request.seed, load=lambda name: _load_reference(request.folder, name))
+        outcome = examination.examine(backend, problem, probes, samples, known={request.data: first_output})
+        if outcome.status is Status.OK and examination.checksum(backend.device.get(x)) != checksum:
+            outcome = dataclasses.replace(outcome, status=Status.WRONG, reason="inputs: the first call modified x")
         self._case = _Case(problem=problem, data=request.data, call=call, arrays=arrays)
+        outcome = dataclasses.replace(outcome, left_out=left_out)
         return messages.Checked(outcome=outcome, prepare_ns=prepared - start, first_call_ns=called - prepared)
 
-    def _repetition_defect(self, backend: ConvBackend, problem: ConvProblem, arrays: ConvArrays) -> str | None:
-        """Call the same prepared problem on the same integers again and again: every answer must be the first one.
-
-        Integers, because their sums are the same in any order, so that only a real fault makes a difference.
-        """
-        call = backend.prepare(problem, arrays.weight, arrays.bias)
-        x = backend.device.put(arrays.x)
-        first = _host_copy(backend, call(x))
-        deadline = self._clock() + _REPEAT_NS
-        for repetition in range(2, _REPEAT_CALLS + 1):
-            if not np.array_equal(_host_copy(backend, call(x)), first):
-                return f"call {repetition} on the same input returned another answer than the first"
-            if self._clock() > deadline:
-                break
-        return None
+    def _explain(self, request: messages.Explain) -> messages.Explained:
+        assert self._backend is not None  # noqa: S101  # only what was checked is explained
+        problem = ConvProblem.parse(request.problem)
+        found = explanation.explain(self._backend, problem, request.probe, request.seed, limit_s=request.limit_s)
+        return messages.Explained(explanation=found)
 
     def _warm(self, case: _Case) -> messages.Warmed:
         assert self._backend is not None  # noqa: S101  # a case implies a backend
         scaled = [case.arrays.x * case.arrays.x.dtype.type(factor) for factor in _INPUT_FACTORS]
-        case.checksums = [_checksum(x) for x in scaled]
+        case.checksums = [examination.checksum(x) for x in scaled]
         case.timed_inputs = [self._backend.device.put(x) for x in scaled]
         fastest, spent, calls = float("inf"), 0, 0
         while spent < _WARM_NS:
@@ -205,6 +178,7 @@ class Worker:
     def _time_block(self, case: _Case, request: messages.TimeBlock) -> messages.Block:
         assert self._backend is not None  # noqa: S101  # a case implies a backend
         count = len(case.timed_inputs)
+        examination.poison_memory(case.problem)
         factors = self._refill(case)
         # Each kept output answers another input, so that replaying any one answer is found out.
         last = len(case.kept) % count
@@ -214,7 +188,7 @@ class Worker:
         cpu_start = time.process_time_ns()
         wall_ns, y = self._run(sequence, case)
         cpu_ns = time.process_time_ns() - cpu_start
-        case.last = (factors[last], _host_copy(self._backend, y))
+        case.last = (factors[last], examination.host_copy(self._backend, y))
         if request.keep_output:
             case.kept.append(case.last)
         del y
@@ -241,13 +215,14 @@ class Worker:
 
     def _recheck(self, case: _Case, request: messages.Recheck) -> messages.Rechecked:
         assert self._backend is not None  # noqa: S101  # a case implies a backend
-        found = sorted(_checksum(self._backend.device.get(x)) for x in case.timed_inputs)
+        found = sorted(examination.checksum(self._backend.device.get(x)) for x in case.timed_inputs)
         if found != sorted(case.checksums):
             return messages.Rechecked(defect="a timed call modified its input")
         base = _load_reference(request.folder, case.data)
         for factor, y in [*case.kept, *([case.last] if case.last else [])]:
             arrays, expected = _scaled(case.arrays, base, factor)
-            outcome = check.judge(case.data, y, arrays, expected, case.problem, self._backend.algorithm)
+            transforms = examination.transforms_of(self._backend, case.problem)
+            outcome = check.judge(case.data, y, arrays, expected, case.problem, self._backend.algorithm, transforms)
             if not outcome.passed:
                 return messages.Rechecked(defect=f"output of a timed call: {outcome.detail}")
         return messages.Rechecked(defect=None)
@@ -255,15 +230,17 @@ class Worker:
 
 def _refer(request: messages.Refer) -> messages.Done:
     problem = ConvProblem.parse(request.problem)
-    for name in request.data_sets:
+    data_sets, _ = examination.probes_for(problem, request.data_sets)
+    for name in data_sets:
         found = reference.compute(problem, inputs.data_set(problem, name, request.seed), request.seed)
         np.savez(
             Path(request.folder) / f"{name}.npz",
             positions=found.positions,
             y=found.y,
             magnitude=found.magnitude,
+            energy=found.energy,
             has_input=found.has_input,
-            is_poisoned=found.is_poisoned,
+            poison=found.poison,
         )
         del found
     _give_back_memory()
@@ -276,8 +253,9 @@ def _load_reference(folder: str, name: str) -> Reference:
             positions=stored["positions"],
             y=stored["y"],
             magnitude=stored["magnitude"],
+            energy=stored["energy"],
             has_input=stored["has_input"],
-            is_poisoned=stored["is_poisoned"],
+            poison=stored["poison"],
         )
 
 
@@ -288,22 +266,12 @@ def _scaled(arrays: ConvArrays, base: Reference, factor: float) -> tuple[ConvArr
         positions=base.positions,
         y=(base.y - bias) * factor + bias,
         magnitude=(base.magnitude - np.abs(bias)) * abs(factor) + np.abs(bias),
+        energy=(base.energy - np.square(bias)) * factor**2 + np.square(bias),
         has_input=base.has_input,
-        is_poisoned=base.is_poisoned,
+        poison=base.poison * np.sign(factor),
     )
     x = arrays.x * arrays.x.dtype.type(factor)
     return ConvArrays(x=x, weight=arrays.weight, bias=arrays.bias), scaled
-
-
-def _host_copy(backend: ConvBackend, native: Any) -> Array:
-    """The output as an array of its own, as the next call may overwrite it; anything else is passed on to be judged."""
-    backend.device.synchronize()
-    y = backend.device.get(native)
-    return y.copy() if isinstance(y, np.ndarray) else y
-
-
-def _checksum(x: Array) -> int:
-    return zlib.crc32(np.ascontiguousarray(x).view(np.uint8).data)
 
 
 def _wait_until_idle() -> None:

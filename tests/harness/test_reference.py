@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from strategies import conv_problems
 
-from backends import ConvProblem
+import backends
+from backends import Array, ConvProblem
 from harness import inputs, reference
 
 
@@ -101,3 +105,77 @@ def test_sampled_reference_equals_the_full_one_where_both_are() -> None:
 
     assert 0 < part.positions.size < full.positions.size
     np.testing.assert_allclose(part.y, full.y[:, :, part.positions], rtol=1e-13, atol=1e-13)
+
+
+def test_positions_around_the_middle_pixel_and_at_tile_seams_are_always_among_those_checked() -> None:
+    problem = ConvProblem.parse("ic64ih200oc64kh3ph1")
+
+    positions = reference.output_positions(problem, seed=1, max_macs=4000 * 64 * problem.accumulation_length)
+
+    rows, columns = np.unravel_index(positions, problem.out)
+    found = set(zip(rows.tolist(), columns.tolist(), strict=True))
+    row, column = inputs.middle_pixel(problem)
+    assert {(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)} <= found
+    seams = [edge for start in range(16, 200, 16) for edge in (start - 1, start)]
+    assert set(itertools.product(seams, seams)) <= found
+
+
+@settings(max_examples=40)
+@given(conv_problems(), st.sampled_from([np.nan, np.inf, -np.inf]))
+def test_poison_is_what_arithmetic_makes_of_nan_and_infinities(problem: ConvProblem, value: float) -> None:
+    arrays = inputs.exact_arrays(problem, seed=0)
+    arrays.x[(0, 0, *inputs.middle_pixel(problem))] = value
+    arrays.x.flat[-1] = value
+
+    found = reference.compute(problem, arrays, seed=0)
+
+    with np.errstate(invalid="ignore"):
+        plain = backends.conv(
+            arrays.x, arrays.weight, arrays.bias, stride=problem.stride, padding=problem.padding,
+            dilation=problem.dilation, groups=problem.groups, backend="naive",
+        )  # fmt: skip
+    plain = plain.reshape(found.poison.shape)
+    assert np.array_equal(np.where(np.isfinite(plain), 0, plain), found.poison, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "text", ["ic512ih14oc512kh3ph1", "--dir=FWD_B g4mb2ic64ih28oc64kh3sh2ph1", "ic1id40oc1kd21pd10"]
+)
+@pytest.mark.parametrize("data", ["normal", "wide range", "denormal"])
+def test_large_layers_agree_with_sums_without_rounding(text: str, dtype: str, data: str) -> None:
+    problem = ConvProblem.parse(text).replace(dtype=dtype)
+    arrays = inputs.data_set(problem, data, 0)
+
+    found = reference.compute(problem, arrays, seed=0, max_macs=20_000_000)
+
+    for seed in range(20):
+        reference.verify(problem, arrays, found, seed)
+
+
+def test_sums_without_rounding_are_those_of_rational_arithmetic() -> None:
+    problem = ConvProblem.parse("--dir=FWD_B g2mb2ic6ih9iw7oc4kh3kw2sh2sw1ph1pw0dh0dw1").replace(dtype="float64")
+    arrays = inputs.wide_range_arrays(problem, seed=2)
+
+    for n, o, *q in itertools.product(*map(range, problem.y_shape)):
+        exact = float(exact_output(problem, arrays, n, o, tuple(q)))
+        assert reference._exact_sum(problem, arrays, n, o, tuple(q)) == exact
+
+
+@pytest.mark.parametrize(
+    "corrupted",
+    [
+        lambda y: y * (1 + 1e-12),
+        lambda y: y + 1e-6,
+        lambda y: np.roll(y, 1, axis=-1),
+        lambda y: np.full_like(y, np.nan),
+    ],
+    ids=["scaled", "offset", "shifted", "nan"],
+)
+def test_a_reference_that_is_wrong_is_found_out(corrupted: Callable[[Array], Array]) -> None:
+    problem = ConvProblem.parse("ic16ih20oc8kh3ph1")
+    arrays = inputs.normal_arrays(problem, seed=0)
+    found = reference.compute(problem, arrays, seed=0)
+
+    with pytest.raises(reference.OracleDefect, match="exact arithmetic"):
+        reference.verify(problem, arrays, dataclasses.replace(found, y=corrupted(found.y)), seed=0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness import store
-from harness.records import CaseKey, Cell, CheckOutcome, DataOutcome, RunHeader, Status, StopReason
+from harness.records import CaseKey, Cell, CheckOutcome, ProbeOutcome, RunHeader, Status, StopReason
 
 HEADER = RunHeader(
     command=("python", "-m", "harness", "run"),
@@ -36,7 +36,7 @@ CELL = Cell(
     check=CheckOutcome(
         status=Status.OK,
         outcomes=(
-            DataOutcome(
+            ProbeOutcome(
                 name="exact",
                 passed=True,
                 error=0.0,

@@ -9,7 +9,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from typing import ClassVar
 
 import numpy as np
 
@@ -356,6 +358,302 @@ class RacesNowAndThen(Correct):
             return y
 
         return call
+
+
+class ImageTransposed(Correct):
+    """Swaps the last two axes of images where they are of one size."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        call = super().prepare(problem, weight, bias)
+        is_square = problem.ndim > 1 and problem.spatial[-1] == problem.spatial[-2]
+        return lambda x: call(np.ascontiguousarray(np.swapaxes(x, -1, -2)) if is_square else x)
+
+
+class StrideClippedToKernel(Correct):
+    """Steps no further than the kernel is long."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        shorter = tuple(min(s, k) for s, k in zip(problem.stride, problem.kernel, strict=True))
+        call = super().prepare(problem.replace(stride=shorter), weight, bias)
+        kept = tuple(slice(0, size) for size in problem.out)
+        return lambda x: np.ascontiguousarray(call(x)[(..., *kept)])
+
+
+class SecondTileLost(Transformed):
+    """Forgets what lies beyond the first tile of 16 channels by 16 columns."""
+
+    def spoil(self, y: Array, x: Array, problem: ConvProblem) -> object:
+        y[:, 16:, ..., 16:] = 0
+        return y
+
+
+class DilationOffByOne(Correct):
+    """Takes 0-based dilation for 1-based: what is said to be dense is, and anything wider is one tap closer."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        closer = problem.replace(dilation=tuple(max(1, d - 1) for d in problem.dilation))
+        call = super().prepare(closer, weight, bias)
+        kept = tuple(slice(0, size) for size in problem.out)
+        return lambda x: np.ascontiguousarray(call(x)[(..., *kept)])
+
+
+class DilationsSwapped(Correct):
+    """Takes the dilation of the first axis for the last and the other way round, and fills the shape with what it has."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        try:
+            call = super().prepare(problem.replace(dilation=problem.dilation[::-1]), weight, bias)
+        except ValueError:
+            return lambda x: np.zeros(problem.y_shape, problem.dtype)
+        return lambda x: np.resize(call(x), problem.y_shape)
+
+
+class BorderLost(Transformed):
+    """Leaves out the outputs at one end of one axis: they keep what was in memory."""
+
+    axis, end = -1, 0
+
+    def spoil(self, y: Array, x: Array, problem: ConvProblem) -> object:
+        fresh = np.empty_like(y)
+        kept = [slice(None)] * y.ndim
+        kept[self.axis] = slice(1, None) if self.end == 0 else slice(None, -1)
+        fresh[tuple(kept)] = y[tuple(kept)]
+        return fresh
+
+
+class FirstColumnLost(BorderLost):
+    axis, end = -1, 0
+
+
+class LastColumnLost(BorderLost):
+    axis, end = -1, 1
+
+
+class LastRowLost(BorderLost):
+    axis, end = 2, 1
+
+
+class TailColumnsDropped(Transformed):
+    """Computes whole vectors of 8 columns and forgets the rest of a row."""
+
+    def spoil(self, y: Array, x: Array, problem: ConvProblem) -> object:
+        y[..., y.shape[-1] // 8 * 8 :] = 0
+        return y
+
+
+class TailOutputChannelsDropped(Transformed):
+    """Computes whole blocks of 4 output channels and forgets the rest."""
+
+    def spoil(self, y: Array, x: Array, problem: ConvProblem) -> object:
+        y[:, y.shape[1] // 4 * 4 :] = 0
+        return y
+
+
+class TailInputChannelsDropped(Correct):
+    """Sums whole blocks of 8 input channels and, beyond the first, forgets the rest."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        dropped = weight.copy()
+        if weight.shape[1] > 8:
+            dropped[:, weight.shape[1] // 8 * 8 :] = 0
+        return super().prepare(problem, dropped, bias)
+
+
+class ChannelsPermuted(Transformed):
+    """The right planes in another order."""
+
+    def spoil(self, y: Array, x: Array, problem: ConvProblem) -> object:
+        return np.ascontiguousarray(y[:, ::-1])
+
+
+class GroupsInterleaved(Correct):
+    """Gives output channel o the inputs of group o % groups."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        per_group = problem.C_out // problem.groups
+        order = np.arange(problem.C_out).reshape(per_group, problem.groups).T.ravel()
+        call = super().prepare(problem, weight[order], None if bias is None else bias[order])
+        return lambda x: np.ascontiguousarray(call(x)[:, np.argsort(order)])
+
+
+class PreviousAnswer(Correct):
+    """Returns what the call before was asked for: right as long as the question stays the same."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        right = super().prepare(problem, weight, bias)
+        last: list[Array] = []
+
+        def call(x: Array) -> Array:
+            y = right(x)
+            last.append(y)
+            return last.pop(0) if len(last) > 1 else y.copy()
+
+        return call
+
+
+class SharedOutputBuffer(Correct):
+    """All convolutions of one shape write their outputs to one place."""
+
+    _buffers: ClassVar[dict[tuple[int, ...], Array]] = {}
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        right = super().prepare(problem, weight, bias)
+
+        def call(x: Array) -> Array:
+            y = right(x)
+            buffer = self._buffers.setdefault((*y.shape, y.itemsize), np.empty_like(y))
+            buffer[...] = y
+            return buffer
+
+        return call
+
+
+class SharedWeights(Correct):
+    """Keeps the packed weights of the last convolution prepared, for all of them."""
+
+    _packed: ClassVar[dict[str, ConvCall]] = {}
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        self._packed[str(problem)] = super().prepare(problem, weight, bias)
+
+        def call(x: Array) -> Array:
+            return self._packed[str(problem)](x)
+
+        return call
+
+
+class WritesLate(Correct):
+    """Returns before another thread has written the last output."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        right = super().prepare(problem, weight, bias)
+
+        def call(x: Array) -> Array:
+            y = right(x)
+            last, y.flat[-1] = y.flat[-1], 0
+
+            def finish() -> None:
+                y.flat[-1] = last
+
+            threading.Timer(0.0005, finish).start()
+            return y
+
+        return call
+
+
+class MutatesWeight(Correct):
+    """Scales the caller's weights while it packs them."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        call = super().prepare(problem, weight.copy(), bias)
+        weight *= 2
+        return call
+
+
+class ReadsBeyondView(Correct):
+    """Takes any x for C-contiguous and reads the memory from its first element on."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        right = super().prepare(problem, weight, bias)
+
+        def call(x: Array) -> Array:
+            base = x if x.base is None or min(x.strides) < 0 else np.asarray(x.base)
+            if x.flags.c_contiguous or base.size < x.size:
+                return right(x)
+            start = (x.ctypes.data - base.ctypes.data) // x.itemsize
+            flat = base.ravel(order="K")
+            return right(np.resize(flat[start:], x.shape))
+
+        return call
+
+
+class RefusesViews(Correct):
+    """Says so instead of reading what is not C-contiguous: no fault."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        right = super().prepare(problem, weight, bias)
+
+        def call(x: Array) -> Array:
+            if not x.flags.c_contiguous:
+                raise TypeError("x is not C-contiguous")
+            return right(x)
+
+        return call
+
+
+class FlushesDenormals(Correct):
+    """Takes numbers below the normal range for 0, as a processor in that mode does."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        right = super().prepare(problem, weight, bias)
+        smallest = np.finfo(problem.dtype).smallest_normal
+
+        def flushed(array: Array) -> Array:
+            return np.where(np.abs(array) < smallest, 0, array).astype(array.dtype)
+
+        return lambda x: flushed(right(flushed(x)))
+
+
+class DenormalsGarbled(FlushesDenormals):
+    """Makes the smallest normal number of anything smaller."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        right = Correct.prepare(self, problem, weight, bias)
+        smallest = np.finfo(problem.dtype).smallest_normal
+
+        def call(x: Array) -> Array:
+            y = right(x)
+            return np.where((y != 0) & (np.abs(y) < smallest), smallest * 16, y).astype(y.dtype)
+
+        return call
+
+
+class InfinityWithoutSign(Transformed):
+    def spoil(self, y: Array, x: Array, problem: ConvProblem) -> object:
+        return np.where(np.isinf(y), np.inf, y).astype(y.dtype)
+
+
+class SaturatesInfinity(Transformed):
+    """Returns the largest finite number where the sum is infinite."""
+
+    def spoil(self, y: Array, x: Array, problem: ConvProblem) -> object:
+        return np.nan_to_num(y, nan=np.nan, posinf=np.finfo(y.dtype).max, neginf=np.finfo(y.dtype).min)
+
+
+class RunningSumInBfloat16(Correct):
+    """Sums the taps one after the other and keeps 8 bits of each partial sum."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        def call(x: Array) -> Array:
+            total = np.zeros(problem.y_shape, x.dtype)
+            for tap in np.ndindex(problem.kernel):
+                one = np.zeros_like(weight)
+                one[(..., *tap)] = weight[(..., *tap)]
+                total = shortened(total + Im2colBackend().prepare(problem.replace(bias=False), one)(x), 8)
+            return total if bias is None else total + bias.reshape(-1, *(1,) * problem.ndim)
+
+        return call
+
+
+class NarrowOutputsInStridedVolumes(Transformed):
+    """Garbage in 3-D where the output is one column wide and the stride is not 1, as a matrix unit's kernel once was."""
+
+    def spoil(self, y: Array, x: Array, problem: ConvProblem) -> object:
+        if problem.ndim == 3 and problem.out[-1] == 1 and problem.stride[-1] > 1:
+            y[:, :, ::2] *= -3
+        return y
+
+
+class DeclinesWithoutAReason(Correct):
+    def why_unsupported(self, problem: ConvProblem) -> str | None:
+        return "" if problem.ndim == 3 else None
+
+
+class RaisesWhenAsked(Correct):
+    def why_unsupported(self, problem: ConvProblem) -> str | None:
+        if problem.groups > 1:
+            raise NotImplementedError("groups")
+        return None
 
 
 class Declines(Correct):
