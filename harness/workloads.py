@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["PICTURES", "Case", "Suite", "WorkloadError", "load_suite", "suite_description", "suite_names"]
 
 # General before special before everything; the others are in alphabetical order.
-_FIRST, _LAST = ("default", "smoke", "edges"), ("all",)
+_FIRST, _LAST = ("default", "smoke", "conformance", "edges"), ("all",)
 
 
 def suite_names() -> list[str]:
