@@ -186,18 +186,22 @@ def _points(problem: ConvProblem) -> int:
 def _norms(arrays: ConvArrays, problem: ConvProblem) -> Array:
     """Sum over a group's channels of |x_c| * |w_c| (2-norms), plus |b|: shape (N, C_out)."""
     channels = problem.C_in // problem.groups
-    finite = np.where(np.isfinite(arrays.x), arrays.x, 0)
-    x = finite.astype(np.float64).reshape(problem.N, problem.groups, channels, -1)
-    weight = arrays.weight.astype(np.float64).reshape(problem.groups, -1, channels, math.prod(problem.kernel))
-    x_norms, weight_norms = np.linalg.norm(x, axis=-1), np.linalg.norm(weight, axis=-1)
+    finite = arrays.x if np.isfinite(arrays.x).all() else np.where(np.isfinite(arrays.x), arrays.x, 0)
+    x_norms = _norm(finite.reshape(problem.N, problem.groups, channels, -1))
+    weight_norms = _norm(arrays.weight.reshape(problem.groups, -1, channels, math.prod(problem.kernel)))
     norms: Array = np.einsum("ngc,goc->ngo", x_norms, weight_norms).reshape(problem.N, problem.C_out)
     return norms if arrays.bias is None else norms + np.abs(arrays.bias.astype(np.float64))
 
 
 def _weight_norm(arrays: ConvArrays, problem: ConvProblem) -> float:
     """The largest sum over channels of |w_c| (2-norm) of any output channel."""
-    weight = arrays.weight.astype(np.float64).reshape(problem.C_out, problem.C_in // problem.groups, -1)
-    return float(np.linalg.norm(weight, axis=-1).sum(axis=-1).max())
+    weight = arrays.weight.reshape(problem.C_out, problem.C_in // problem.groups, -1)
+    return float(_norm(weight).sum(axis=-1).max())
+
+
+def _norm(values: Array) -> Array:
+    """2-norms along the last axis in float64, without a long copy of what may be gigabytes."""
+    return np.asarray(np.sqrt(np.einsum("...i,...i->...", values, values, dtype=np.float64)))
 
 
 def _smallest_subnormal(dtype: str) -> float:

@@ -247,14 +247,10 @@ class _Terms:
         self._problem = problem
         self._long_type = long_type
         self._channels = problem.C_in // problem.groups
-        grouped = (problem.N, problem.groups, self._channels, -1)
-        x = arrays.x.astype(np.float64).reshape(grouped)
-        is_finite = np.isfinite(x)
-        self._x = np.where(is_finite, x, 0)
-        self._poison = None if is_finite.all() else np.where(is_finite, 0, x)
-        self._weight = arrays.weight.astype(np.float64).reshape(
-            problem.groups, -1, self._channels, math.prod(problem.kernel)
-        )
+        # In their own type: what is gathered is made long, and whole arrays may be gigabytes.
+        self._x = arrays.x.reshape(problem.N, problem.groups, self._channels, -1)
+        self._weight = arrays.weight.reshape(problem.groups, -1, self._channels, math.prod(problem.kernel))
+        self._is_poisoned = not np.isfinite(arrays.x).all()
 
     def sums(self, positions: Array) -> _Sums:
         """All sums at these positions.
@@ -268,15 +264,17 @@ class _Terms:
         block = max(1, _CHUNK_ELEMENTS // (problem.N * problem.groups * flat.size))
         for first in range(0, self._channels, block):
             some = slice(first, first + block)
-            fields = self._x[:, :, some, flat]
+            fields = self._x[:, :, some, flat].astype(np.float64)
+            weight = self._weight[:, :, some].astype(np.float64)
+            if self._is_poisoned:
+                is_finite = np.isfinite(fields)
+                spoilt = np.where(is_finite | ~is_inside, 0, fields)
+                poison += _poison_sums(spoilt, weight).reshape(shape)
+                fields = np.where(is_finite, fields, 0)
             fields *= is_inside
-            weight = self._weight[:, :, some]
             y += _products(fields.astype(self._long_type), weight.astype(self._long_type)).reshape(shape)
             magnitude += _products(np.abs(fields, out=fields), np.abs(weight)).reshape(shape)
             energy += _products(np.square(fields, out=fields), np.square(weight)).reshape(shape)
-            if self._poison is not None:
-                spoilt = np.where(is_inside, self._poison[:, :, some, flat], 0)
-                poison += _poison_sums(spoilt, weight).reshape(shape)
         return _Sums(
             y=y, magnitude=magnitude, energy=energy, poison=poison, has_input=np.asarray(is_inside.any(axis=1))
         )
