@@ -275,8 +275,8 @@ def _views(x: Array) -> Iterator[tuple[str, Array]]:
     spaced[..., ::2] = x
     yield "a strided", spaced[..., ::2]
     backward: tuple[Any, ...] = (..., *(slice(None, None, -1),) * (x.ndim - 2))
-    yield "a reversed", np.ascontiguousarray(x[backward])[backward]
-    yield "a channels-last", np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    yield "a reversed", x[backward].copy()[backward]
+    yield "a channels-last", np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)
     # NumPy's own arrays begin at multiples of 16 bytes.
     unaligned = np.full(x.size + 1, np.nan, x.dtype)[1:].reshape(x.shape)
     unaligned[...] = x
