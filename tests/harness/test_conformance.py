@@ -5,7 +5,7 @@ from __future__ import annotations
 import faulty
 import pytest
 import winograd
-from processor import has_amx
+from processor import has_instructions
 from strategies import EVERY_BACKEND
 
 import backends
@@ -147,9 +147,9 @@ def test_a_right_backend_passes_every_check(spec: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_sixteen_bit_results_of_pytorch_pass_every_check_but_where_its_own_kernels_are_wrong(dtype: str) -> None:
-    if dtype == "bfloat16" and has_amx():
+    if dtype == "bfloat16" and has_instructions("amx_bf16"):
         pytest.skip(
-            "on this processor PyTorch's bfloat16 is known to be wrong; tests/harness/test_amx.py asks for that"
+            "on this processor PyTorch's bfloat16 is known to be wrong; test_pytorch_bfloat16.py asks for that"
         )
     backend = backends.get("torch")
 

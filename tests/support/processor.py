@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def has_amx() -> bool:
-    """Whether it multiplies bfloat16 matrices by AMX; False where that cannot be known."""
+def has_instructions(name: str) -> bool:
+    """Whether Linux lists an extension such as "amx_bf16" for it; False where that cannot be known."""
     cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.exists() and "amx_bf16" in cpuinfo.read_text()
+    return cpuinfo.exists() and name in cpuinfo.read_text().split()
