@@ -5,23 +5,34 @@ VENV := .venv
 # Pinned by hand: an unpinned torch on Linux is the newest CUDA build, several gigabytes.
 TORCH := 2.13.0
 BIN := $(VENV)/bin
+CORES := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 
-.PHONY: run test check format asv lock clean help
+.PHONY: run test check check-sample check-all format asv lock clean help
 
 help:  ## show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 run: $(VENV)/.run-ready  ## set up, then measure the default suite here and write a report (about three minutes)
 	$(BIN)/python -m harness run --suite default
 
-test: check  ## set up, lint, type-check, and run every test
+test: check  ## set up, lint, type-check, run every test, and check a sample of all shapes
 	$(BIN)/python -m pytest
+	$(MAKE) check-sample
 
 check: $(VENV)/.dev-ready  ## lint, types and layers only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Some of every kind of problem, for each backend. Those that the time is too short for are skipped, which is no failure.
+check-sample: $(VENV)/.run-ready  ## check every backend on a stratified sample of all shapes (about a minute)
+	$(BIN)/python -m harness check --suite all --sample 150 --jobs $(CORES) --budget 60s --case-timeout 60s
+
+# Without a budget, so that only what is predicted to outlast the limit is skipped.
+check-all: $(VENV)/.run-ready  ## check every backend on every shape of every table but the extreme ones (hours)
+	$(BIN)/python -m harness check --suite all --jobs $(CORES) --case-timeout 60s \
+		--out results/check-all-$$(date -u +%Y%m%dT%H%M%SZ)
 
 format: $(VENV)/.dev-ready  ## rewrite the code in house style
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,7 @@
 """The command line: arguments in, tables and messages out, one exit code. Only the cli modules print or exit.
 
-Exit codes: 0 all well, 2 a wrong result, 3 incomplete (crash, timeout, out of memory, interrupted), 4 usage.
+Exit codes: 0 all well, 2 a wrong result, 3 incomplete (crash, timeout, out of memory, interrupted, or nothing decided),
+4 usage.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ import click
 
 from backends import ConvError, DtypeMismatch
 from harness.errors import UserError
+from harness.probes import EVERY_PROBE
 
 EXIT_WRONG, EXIT_INCOMPLETE, EXIT_USAGE = 2, 3, 4
 
 _LONGEST_LINE = 600
+# Each job has a process for every backend.
+_MOST_JOBS = 64
 _DTYPES = ("f32", "f64", "f16", "bf16", "float32", "float64", "float16", "bfloat16")
 _Command = Callable[..., Any]
 
@@ -74,6 +78,19 @@ def commands() -> None:
     """  # noqa: D301  # click reads the backspace, which keeps the lines below it apart
 
 
+class _Folder(click.Path):
+    """A folder's path; an empty one, as an unset shell variable gives, is not taken for the current folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        if value == "":
+            self.fail("'' is no folder; give a path, or leave the option out", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _selecting(command: _Command) -> _Command:
     """The options that say what a run or check works on, and under which limits."""
     options = (
@@ -82,7 +99,7 @@ def _selecting(command: _Command) -> _Command:
             "suites",
             multiple=True,
             metavar="NAME|FILE",
-            help="A shipped suite, or a .toml or .csv file; repeatable. [default: default]",
+            help="A shipped suite, or a .toml or .csv file; repeatable. [default: default; check adds conformance]",
         ),
         click.option(
             "--problem",
@@ -106,13 +123,21 @@ def _selecting(command: _Command) -> _Command:
             help="Wall time for everything. [default to run: the suite's own, or 5m; to check: none]",
         ),
         click.option(
+            "--sample",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Only so many of the problems, every kind among them; another --seed draws others.",
+        ),
+        click.option(
             "--out",
-            type=click.Path(path_type=Path),
+            type=_Folder(),
             metavar="DIR",
             help="New folder for the results. [default to run: results/<utc>-<machine>-<commit>]",
         ),
         click.option("--resume", is_flag=True, help="Finish the run in --out; other options default to that run's."),
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of data and order."),
+        click.option(
+            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of data, order and sample."
+        ),
         click.option(
             "--case-timeout", default="30s", show_default=True, metavar="TIME", help="Limit of a cell's steps."
         ),
@@ -135,7 +160,8 @@ Examples:
   python -m harness run --resume --out results/mine
 
 \b
-Exit codes: 0 all well, 2 a backend is wrong, 3 some cells did not finish, 4 usage."""
+Exit codes: 0 all well, 2 a backend is wrong, 3 some cells crashed, timed out or ran out of memory, or every cell
+was skipped, 4 usage."""
 )
 @_selecting
 def run(context: click.Context, /, **options: Any) -> int:
@@ -148,16 +174,36 @@ def run(context: click.Context, /, **options: Any) -> int:
 @commands.command(
     epilog="""\b
 Examples:
-  python -m harness check --suite edges
+  python -m harness check --backend mypackage.kernels:Tiled
   python -m harness check --backend mypackage.kernels:Tiled --suite edges --dtype f64
   python -m harness check --problem g32mb2ic64ih7oc64oh4kh3sh2ph1 --backend fft
+  python -m harness check --suite all --sample 300 --jobs 2
 
 \b
-Exit codes: 0 all right, 2 a backend is wrong, 3 some cells did not finish, 4 usage."""
+Exit codes: 0 nothing wrong, 2 a backend is wrong, 3 some cells crashed, timed out or ran out of memory, or a backend
+has no cell that was decided, 4 usage. Cells that are skipped or mistrusted are counted at the end; alone they do not
+make it 3."""
+)
+@click.option(
+    "--probe",
+    type=click.Choice(EVERY_PROBE),
+    multiple=True,
+    metavar="NAME",
+    help=f"Only this probe; repeatable: {', '.join(EVERY_PROBE)}. [default: all]",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1, max=_MOST_JOBS),
+    metavar="N",
+    help="Problems checked at a time, each with its share of the cores. [default: 1]",
 )
 @_selecting
 def check(context: click.Context, /, **options: Any) -> int:
-    """Check every backend against the float64 reference, without timing."""
+    """Check every backend against the float64 reference, without timing.
+
+    A failure is shrunk to the smallest problem that still shows it, and explained. What each probe promises, and how to
+    run the same as tests of your own, is in harness/conformance.py and in the report.
+    """
     from harness import cli_run
 
     return cli_run.carry_out(cli_run.Asked(is_timed=False, given=_given(context), **options))

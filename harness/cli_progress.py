@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as RichProgress
 from rich.table import Column
 
+from harness.cases import Case
 from harness.records import Cell, Status
 from harness.runner import BackendStarted, CaseStarted, Event
 
@@ -36,7 +37,6 @@ class Progress:
             transient=True,
         )
         self._task = self._bar.add_task("starting", total=None)
-        self._case = ""
 
     def __enter__(self) -> Progress:
         self._bar.start()
@@ -51,10 +51,12 @@ class Progress:
         """Bring the bar up to date; what failed is said above it at once."""
         match event:
             case CaseStarted():
-                self._case = event.case.problem.label or str(event.case.problem)
-                self._bar.update(self._task, total=event.total, completed=event.number - 1, description=self._title())
+                # With several jobs the cases before may still be under way, which is near enough for a bar.
+                done = event.number - 1
+                self._bar.update(self._task, total=event.total, completed=done, description=_title(event.case))
             case BackendStarted():
-                self._bar.update(self._task, description=f"{self._title()}: {event.step} {escape(event.backend)}")
+                description = f"{_title(event.case)}: {event.step} {escape(event.backend)}"
+                self._bar.update(self._task, description=description)
             case Cell() if self._is_shown and event.status not in (
                 Status.OK,
                 Status.NOISY,
@@ -68,5 +70,6 @@ class Progress:
             case _:
                 pass
 
-    def _title(self) -> str:
-        return escape(self._case[:40])
+
+def _title(case: Case) -> str:
+    return escape((case.problem.label or str(case.problem))[:40])

@@ -15,19 +15,19 @@ from pathlib import Path
 import click
 
 from backends import threads as thread_counts
-from harness import doctor, environment, report, runner, store
+from harness import doctor, environment, plan, report, resuming, runner, store, strata, tally
 from harness.cli_console import PlainConsole
 from harness.cli_progress import Progress
-from harness.records import Cell, RunHeader, Status
-from harness.runner import RunSettings
+from harness.failure_text import explanation_lines
+from harness.plan import RunSettings
+from harness.probes import EVERY_PROBE
+from harness.records import Cell, Explanation, RunHeader, Status
 from harness.selection import Selection, SelectionError, seconds, select, size_bytes
 
-EXIT_OK, EXIT_WRONG, EXIT_INCOMPLETE = 0, 2, 3
 RESULTS = Path("results")
 _DEFAULT_BUDGET_S = 300.0
 # More wrong cells than this are a pattern that the first of them shows.
-_MOST_WRONG_SAID = 10
-_INCOMPLETE = (Status.CRASHED, Status.TIMEOUT, Status.OUT_OF_MEMORY)
+_MOST_WRONG_SAID = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,16 @@ class Asked:
     case_timeout: str
     memory_limit: str | None
     quiet: bool
+    sample: int | None
+    jobs: int | None = None
+    probe: tuple[str, ...] = ()
+
+    @property
+    def default_suites(self) -> tuple[str, ...]:
+        """What is worked on where neither a suite nor a problem is named: a check begins with what shows most."""
+        if self.suites or self.problems:
+            return self.suites
+        return () if self.is_timed else ("conformance", "default")
 
 
 def carry_out(asked: Asked) -> int:
@@ -56,13 +66,15 @@ def carry_out(asked: Asked) -> int:
         raise SelectionError("--resume needs --out DIR, the folder of the run to finish")
     if asked.resume and asked.out is not None:
         return _resume(asked, store.load(asked.out))
-    selection = select(asked.suites, asked.problems, asked.backends, asked.dtype)
+    selection = select(asked.default_suites, asked.problems, asked.backends, asked.dtype)
+    selection = _sampled(selection, asked.sample, asked.seed)
     settings = _settings(asked, selection)
     header = _header(asked, selection, settings)
     folder = asked.out
     if folder is None and asked.is_timed:
         folder = RESULTS / _folder_name(header)
     if folder is not None:
+        _require_target(folder)
         store.require_new(folder)
     return _measure(selection, settings, header, folder, None, asked)
 
@@ -73,21 +85,27 @@ def _resume(asked: Asked, stored: store.StoredRun) -> int:
     kept = replace(
         asked,
         is_timed=header.is_timed,
+        jobs=None if header.is_timed else asked.jobs,
         suites=asked.suites or header.suites,
         problems=asked.problems or header.problems,
         backends=asked.backends or header.backends,
         dtype=asked.dtype or header.dtype,
+        probe=asked.probe or header.probes,
         threads=header.threads if asked.threads is None else asked.threads,
         seed=asked.seed if "seed" in asked.given else header.seed,
-        budget=asked.budget or (f"{header.budget_s:.9f}s" if header.budget_s is not None else None),
-        case_timeout=asked.case_timeout if "case_timeout" in asked.given else f"{header.case_timeout_s:.9f}s",
+        budget=_duration(header.budget_s) if asked.budget is None and header.budget_s is not None else asked.budget,
+        case_timeout=asked.case_timeout if "case_timeout" in asked.given else _duration(header.case_timeout_s),
     )
-    selection = select(kept.suites, kept.problems, kept.backends, kept.dtype)
+    selection = select(kept.default_suites, kept.problems, kept.backends, kept.dtype)
+    if asked.sample is not None:
+        selection = _sampled(selection, asked.sample, kept.seed)
+    else:
+        selection = resuming.drawn_again(selection, header, kept.seed)
     settings = _settings(kept, selection)
     if header.memory_limit_bytes is not None and "memory_limit" not in asked.given:
         settings = replace(settings, memory_limit_bytes=header.memory_limit_bytes)
     now = _header(kept, selection, settings)
-    differences = _differences(header, now, is_timed_asked=asked.is_timed)
+    differences = resuming.differences(header, now, is_timed_asked=asked.is_timed)
     if differences:
         raise SelectionError(f"{stored.folder} cannot be resumed: {'; '.join(differences)}; start a new run instead")
     if stored.torn_line is not None:
@@ -95,32 +113,33 @@ def _resume(asked: Asked, stored: store.StoredRun) -> int:
     return _measure(selection, settings, header, stored.folder, stored, asked)
 
 
-def _differences(then: RunHeader, now: RunHeader, *, is_timed_asked: bool) -> list[str]:
-    """What keeps two parts of a run from being one: each named with both values."""
-    found = []
-    if then.is_timed != is_timed_asked:
-        found.append(f"it was started by {'run' if then.is_timed else 'check'}")
-    for what, old, new in (
-        ("seed", then.seed, now.seed),
-        ("threads", then.threads, now.threads),
-        ("processor", then.machine.get("cpu"), now.machine.get("cpu")),
-        ("Python", then.machine.get("python"), now.machine.get("python")),
-        ("commit", then.commit, now.commit),
-        *((name, then.libraries.get(name), now.libraries.get(name)) for name in then.libraries | now.libraries),
-    ):
-        if old != new:
-            found.append(f"{what} was {old}, now {new}")
-    if then.plan != now.plan:
-        found.append(f"its plan of {len(then.plan)} cells differs from this one of {len(now.plan)}")
-    return found
+def _sampled(selection: Selection, n: int | None, seed: int) -> Selection:
+    """The sample asked for, with a word on what it leaves out; without one, the selection as it is."""
+    total = len(selection.cases)
+    if n is None or n >= total:
+        return selection
+    _say(f"{n:,} of {total:,} cases, stratified; --seed {seed + 1} draws others")
+    return replace(selection, cases=strata.sample(selection.cases, n, seed))
+
+
+def _require_target(folder: Path) -> None:
+    """Refuse a folder that lies behind a link to nowhere: it looks as if nothing were there, but cannot be made."""
+    for path in (folder, *folder.parents):
+        if path.is_symlink() and not path.exists():
+            raise SelectionError(f"cannot write to {folder}: {path} is a link to nowhere; give --out another folder")
+
+
+def _duration(value_s: float) -> str:
+    return f"{value_s:.9f}s"
 
 
 def _settings(asked: Asked, selection: Selection) -> RunSettings:
     available = thread_counts.available()
-    threads = available if asked.threads is None else asked.threads
+    jobs = 1 if asked.jobs is None else asked.jobs
+    threads = max(1, available // jobs) if asked.threads is None else asked.threads
     if not 1 <= threads <= available:
         raise SelectionError(f"--threads {threads} is not possible here; use 1 to {available}, the cores usable here")
-    if asked.budget:
+    if asked.budget is not None:
         budget_s = seconds(asked.budget, "--budget")
     elif asked.is_timed:
         budget_s = selection.budget_s or _DEFAULT_BUDGET_S
@@ -132,13 +151,16 @@ def _settings(asked: Asked, selection: Selection) -> RunSettings:
         seed=asked.seed,
         budget_s=budget_s,
         case_timeout_s=seconds(asked.case_timeout, "--case-timeout"),
-        memory_limit_bytes=size_bytes(asked.memory_limit, "--memory-limit") if asked.memory_limit else None,
+        memory_limit_bytes=None if asked.memory_limit is None else size_bytes(asked.memory_limit, "--memory-limit"),
         is_timed=asked.is_timed,
+        jobs=jobs,
+        # In the order in which they are always made, whatever the order of asking.
+        probes=tuple(name for name in EVERY_PROBE if name in asked.probe),
     )
 
 
 def _header(asked: Asked, selection: Selection, settings: RunSettings) -> RunHeader:
-    plan = runner.plan_keys(selection.cases, selection.backends)
+    keys = plan.plan_keys(selection.cases, selection.backends)
     return RunHeader(
         command=("python", "-m", "harness", *sys.argv[1:]),
         started_utc=dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -149,15 +171,16 @@ def _header(asked: Asked, selection: Selection, settings: RunSettings) -> RunHea
         threads=settings.threads,
         dtype=asked.dtype,
         is_timed=asked.is_timed,
+        probes=settings.probes,
         suites=asked.suites,
         problems=asked.problems,
         backends=selection.backends,
-        cells_planned=len(plan),
+        cells_planned=len(keys),
         machine=environment.machine(),
         libraries=environment.libraries(),
         commit=environment.commit(),
         warnings=doctor.warnings(doctor.examine()) if asked.is_timed and not asked.resume else (),
-        plan=plan,
+        plan=keys,
     )
 
 
@@ -175,7 +198,7 @@ def _measure(
     asked: Asked,
 ) -> int:
     cells = list(earlier.cells) if earlier else []
-    finished = frozenset(runner.place_of(cell) for cell in cells)
+    finished = frozenset(plan.place_of(cell) for cell in cells)
     was_interrupted = False
     for name in (signal.SIGTERM, signal.SIGHUP):
         # Whoever ends the run politely gets what Ctrl-C gets: the cells so far, reported.
@@ -199,7 +222,10 @@ def _measure(
     if was_interrupted:
         _say(f"interrupted after {len(cells)} of {header.cells_planned} cells{_how_to_go_on(header, folder)}")
     _show(header, cells, folder, is_quiet=asked.quiet)
-    return EXIT_INCOMPLETE if was_interrupted and not _has(cells, Status.WRONG) else _exit_code(header, cells)
+    left_open = tally.what_is_open(header, cells)
+    if left_open is not None:
+        _say(left_open if folder is not None else f"{left_open}; --out DIR keeps all reasons")
+    return tally.exit_code(header, cells, was_interrupted=was_interrupted)
 
 
 def _how_to_go_on(header: RunHeader, folder: Path | None) -> str:
@@ -214,10 +240,19 @@ def _show(header: RunHeader, cells: Sequence[Cell], folder: Path | None, *, is_q
     if not is_quiet:
         console = PlainConsole()
         console.print(report.terminal_tables(header, cells, width=console.width))
+        if not header.is_timed:
+            console.print("\n" + "\n".join(map(str, tally.coverage(header, cells))), highlight=False, markup=False)
+    place = {key: number for number, key in enumerate(header.plan)}
+    # Jobs end their cells in any order; two runs of the same plan should read the same.
     wrong = [cell for cell in cells if cell.status is Status.WRONG]
+    wrong.sort(key=lambda cell: (_explanation_of(cell) is None, place.get(cell.key, len(place))))
     for cell in wrong[:_MOST_WRONG_SAID]:
         _say(f"WRONG: {cell.key.backend} on {cell.label or cell.key.problem}: {cell.reason}")
-        _say(f"  repeat: {report.repeat_line(header, cell)}")
+        explanation = _explanation_of(cell)
+        if explanation is None:
+            _say(f"  repeat: {report.repeat_line(header, cell)}")
+        else:
+            _say("\n".join(explanation_lines(cell.key.backend, explanation, header.seed)))
     if len(wrong) > _MOST_WRONG_SAID:
         _say(f"WRONG: {len(wrong) - _MOST_WRONG_SAID} more; --out DIR keeps all of them with their reasons")
     if folder is not None:
@@ -228,23 +263,8 @@ def _show(header: RunHeader, cells: Sequence[Cell], folder: Path | None, *, is_q
         click.echo(f"\nreport:  {paths.html}\ntable:   {paths.summary}\nplots:   {folder / 'plots'}")
 
 
-def _exit_code(header: RunHeader, cells: Sequence[Cell]) -> int:
-    if _has(cells, Status.WRONG):
-        return EXIT_WRONG
-    if _has(cells, *_INCOMPLETE):
-        return EXIT_INCOMPLETE
-    # Nothing went wrong, but where the whole point was left out, silence would be taken for success.
-    if not header.is_timed and _has(cells, Status.SKIPPED, Status.MISTRUSTED):
-        _say("some cells could not be checked; --out DIR keeps the reasons")
-        return EXIT_INCOMPLETE
-    if cells and all(cell.status is Status.SKIPPED for cell in cells):
-        _say(f"every cell was skipped: {cells[0].reason}")
-        return EXIT_INCOMPLETE
-    return EXIT_OK
-
-
-def _has(cells: Sequence[Cell], *statuses: Status) -> bool:
-    return any(cell.status in statuses for cell in cells)
+def _explanation_of(cell: Cell) -> Explanation | None:
+    return cell.check.explanation if cell.check else None
 
 
 def report_again(folders: Sequence[Path], *, is_quiet: bool) -> int:
@@ -253,7 +273,7 @@ def report_again(folders: Sequence[Path], *, is_quiet: bool) -> int:
         if stored.torn_line is not None:
             _say(f"the last line of {stored.folder / store.JOURNAL} is cut off and left out: {stored.torn_line}...")
         _show(stored.header, stored.cells, stored.folder, is_quiet=is_quiet)
-    return EXIT_OK
+    return tally.EXIT_OK
 
 
 def _say(message: str) -> None:

@@ -21,9 +21,10 @@ from typing import Any
 import backends
 from backends import ConvBackend, ConvProblem
 from harness import examination
-from harness.examination import PROMISES, Samples
+from harness.examination import Samples
 from harness.explanation import explain
 from harness.failure_text import explanation_lines
+from harness.probes import PROMISES
 from harness.records import Status
 from harness.workloads import load_suite
 

@@ -78,12 +78,12 @@ def tolerance(
         norms = np.broadcast_to(_norms(arrays, problem)[:, :, None], reference.magnitude.shape)
         # Each of the transforms' stages rounds subnormal numbers by up to half of the smallest.
         lost = tiny * math.log2(_points(problem)) * (1 + _weight_norm(arrays, problem))
-        scale = math.log2(_points(problem)) * u * norms
-        return Tolerance(
-            unit=u * norms + tiny,
-            allowed=_TRANSFORM_CONSTANT * (scale + lost) + of_oracle,
-            usual=_USUAL_TRANSFORM_CONSTANT * scale + _TRANSFORM_CONSTANT * lost + of_oracle,
-        )
+        # Products of spectra are summed over the channels, in any order.
+        stages, channels = math.log2(_points(problem)), problem.C_in // problem.groups
+        certain = _TRANSFORM_CONSTANT * stages + channels
+        usual = _USUAL_TRANSFORM_CONSTANT * stages + min(channels, _USUAL_LAMBDA * math.sqrt(channels))
+        floor = _TRANSFORM_CONSTANT * lost + of_oracle
+        return Tolerance(unit=u * norms + tiny, allowed=certain * u * norms + floor, usual=usual * u * norms + floor)
     # A product may lose up to half the smallest subnormal, a sum of subnormals is exact.
     magnitude, roundings, underflow = reference.magnitude, float(n), np.full((1, 1, 1), n + 1.0)
     if algorithm is Algorithm.WINOGRAD:
@@ -93,17 +93,16 @@ def tolerance(
         underflow = winograd_bound.underflow(problem, arrays, chosen)[None, :, None]
     u_sum = unit_roundoff(accumulation_dtype(problem.dtype))
     underflow = underflow * _smallest_subnormal(accumulation_dtype(problem.dtype))
-    certain, usual = sum_error(roundings, u_sum)
-    allowed, usually = certain * magnitude + underflow, usual * magnitude + underflow
+    certainly, usually = (level * magnitude + underflow for level in sum_error(roundings, u_sum))
     if problem.dtype in STORAGE_ONLY:
         stored = u * np.abs(reference.y).astype(np.float64) + tiny
-        allowed, usually = allowed * (1 + u) + stored, usually * (1 + u) + stored
+        certainly, usually = certainly * (1 + u) + stored, usually * (1 + u) + stored
     # A transform may err where only padding is read and |x| * |w| is 0, beside outputs that read more.
     in_units_of = np.where(reference.magnitude > 0, reference.magnitude, magnitude)
     return Tolerance(
         unit=u * in_units_of + tiny,
-        allowed=allowed + of_oracle,
-        usual=np.minimum(usually, allowed) + of_oracle,
+        allowed=certainly + of_oracle,
+        usual=np.minimum(usually, certainly) + of_oracle,
     )
 
 

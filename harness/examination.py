@@ -20,28 +20,10 @@ from backends import HOST, Array, ConvBackend, ConvCall, ConvProblem
 from backends.dtypes import numpy_dtype
 from harness import check, inputs, reference
 from harness.inputs import ConvArrays
+from harness.probes import CALLING_PROBES, PROMISES, QUICK_PROBES
 from harness.records import CheckOutcome, ProbeOutcome, Status
 from harness.reference import Reference
 
-PROMISES = {
-    "exact": "on small integers, whose sums are exact in any order, results are equal to the last bit",
-    "normal": "on normal data, errors stay within the algorithm's bound and are those of the type on the label",
-    "uniform": "on positive data, where nothing cancels, a long sum keeps its accuracy",
-    "wide range": "faint values keep their accuracy beside a bright one (a transform: its norm)",
-    "one-hot": "a single 1 brings out the kernel, each weight in its place",
-    "denormal": "numbers below the normal range are computed with, not taken for 0",
-    "nan": "a NaN reaches the outputs that read it and, but for transforms, no others",
-    "infinity": "an infinity reaches the outputs that read it with the right sign and, but for transforms, no others",
-    "inputs": "x, weight and bias are as they were after preparing and calling",
-    "layouts": "slices, reversed, transposed, unaligned and read-only inputs give what their copies give",
-    "repeat": "the same input gives the same answer each time",
-    "outputs": "an output lasts until the next call, whatever else is prepared, called or refilled meanwhile",
-}
-DATA_PROBES = tuple(inputs.DATA_SETS)
-CALLING_PROBES = ("inputs", "layouts", "repeat", "outputs")
-EVERY_PROBE = (*DATA_PROBES, *CALLING_PROBES)
-# What a backend is examined by before it is timed: the two that see most.
-QUICK_PROBES = ("exact", "normal")
 # Problems whose arrays hold more numbers than this are examined by the quick probes only: making the data of each
 # further probe takes longer than all else.
 _LARGE = 1 << 27
@@ -98,6 +80,12 @@ def probes_for(problem: ConvProblem, asked: Sequence[str]) -> tuple[tuple[str, .
         return tuple(asked), None
     kept = tuple(name for name in asked if name not in left_out)
     return kept, f"{', '.join(left_out)} left out: the arrays hold {numbers:,} numbers, more than {_LARGE:,}"
+
+
+def data_of(probes: Sequence[str]) -> tuple[str, ...]:
+    """The data that these probes look at: calling probes use the integers of the exact one."""
+    data = [name for name in probes if name not in CALLING_PROBES]
+    return tuple(data if len(data) == len(probes) or "exact" in data else ["exact", *data])
 
 
 def examine(

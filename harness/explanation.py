@@ -12,7 +12,8 @@ import numpy as np
 from backends import Array, ConvBackend, ConvProblem
 from harness import examination, reference, shrinking
 from harness.diagnosis import diagnose
-from harness.examination import CALLING_PROBES, Sample, Samples
+from harness.examination import Sample, Samples
+from harness.probes import CALLING_PROBES
 from harness.records import Excerpt, Explanation, ProbeOutcome
 
 # Arrays of more numbers than this are not read by anyone.
@@ -35,7 +36,7 @@ def explain(
     Args:
         backend: Which failed.
         problem: On which it failed.
-        probe: By which it failed, a name of `examination.PROMISES`.
+        probe: By which it failed, a name of `probes.PROMISES`.
         seed: Of the data.
         limit_s: No smaller problem is tried after this time.
         clock: Seconds.

@@ -256,7 +256,7 @@ def _nonzero_integers(rng: np.random.Generator, shape: tuple[int, ...], largest:
 
 
 def _normal(rng: np.random.Generator, shape: tuple[int, ...], problem: ConvProblem) -> Array:
-    """Standard normal values, drawn in as few bits as the problem has: large arrays take half of the time and memory."""
+    """Standard normal values, drawn in as few bits as the problem has: large arrays take half the time and memory."""
     return rng.standard_normal(shape, dtype=np.float64 if problem.dtype == "float64" else np.float32)
 
 

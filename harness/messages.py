@@ -18,27 +18,22 @@ class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Refer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Compute the references of these data sets with the oracle and save them in a folder."""
+    """Compute what is true of the data of these probes with the oracle and save it in a folder."""
 
     problem: str
-    data_sets: tuple[str, ...]
+    probes: tuple[str, ...]
     seed: int
     folder: str
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Prepare the case (timed), call it once (timed), and check it against the saved references.
-
-    `data_sets` are checked in order; `data`, one of them, is what is prepared for timing. `is_repeated` also asks for
-    the same answer to many calls.
-    """
+    """Prepare the case on `data` (timed), call it once (timed), and examine it by these probes in order."""
 
     problem: str
     data: str
-    data_sets: tuple[str, ...]
+    probes: tuple[str, ...]
     seed: int
     folder: str
-    is_repeated: bool
 
 
 class Warm(msgspec.Struct, frozen=True, kw_only=True, tag=True):

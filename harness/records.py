@@ -54,7 +54,7 @@ class ProbeOutcome:
     """One probe of a backend on one problem: a kind of data, or a way of calling it."""
 
     name: str
-    """A name of `harness.examination.PROMISES`, or of a picture."""
+    """A name of `harness.probes.PROMISES`, or of a picture."""
     passed: bool
     error: float | None
     """Largest error in units of the dtype's unit roundoff times the condition |x| * |w| (or norms, for FFT)."""
@@ -186,6 +186,8 @@ class RunHeader:
     dtype: str | None
     is_timed: bool = True
     """False for a run that only checked."""
+    probes: tuple[str, ...] = ()
+    """Probes asked for by name; none where all were made."""
     suites: tuple[str, ...]
     """Suites asked for, by name or file."""
     problems: tuple[str, ...] = ()

@@ -6,13 +6,14 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from backends import ConvProblem
 from backends.descriptor import DTYPES
 from backends.registry import default_specs
 from backends.spec import parse_spec
 from harness.errors import UserError
-from harness.workloads import Case, load_suite
+from harness.workloads import Case, Suite, load_suite
 
 DEFAULT_SUITE = "default"
 COMMAND_LINE = "command line"
@@ -42,11 +43,12 @@ def select(suites: Sequence[str], problems: Sequence[str], backends: Sequence[st
     """The cases and backends asked for; the default suite and every backend that loads where nothing is asked.
 
     Raises:
+        SelectionError: Two suites have one name.
         ValueError: A suite, file, descriptor or spec that cannot be used (one of its own subclasses).
         TypeError: A dtype that is not supported.
     """
     names = suites or (() if problems else (DEFAULT_SUITE,))
-    loaded = [load_suite(name) for name in dict.fromkeys(names)]
+    loaded = _loaded(names, is_problem_given=bool(problems))
     cases = [case for suite in loaded for case in suite.cases]
     budgets = [suite.budget_s for suite in loaded if suite.budget_s is not None]
     is_budgeted = bool(loaded) and len(budgets) == len(loaded) and not problems
@@ -57,6 +59,25 @@ def select(suites: Sequence[str], problems: Sequence[str], backends: Sequence[st
         wanted = DTYPES.get(dtype, dtype)
         cases = [dataclasses.replace(case, problem=case.problem.replace(dtype=wanted)) for case in cases]
     return Selection(cases=_unique(cases), backends=_specs(backends), budget_s=sum(budgets) if is_budgeted else None)
+
+
+def _loaded(names: Sequence[str], *, is_problem_given: bool) -> list[Suite]:
+    """Each suite once. Cells are told apart by its name, which for a file is the stem, so no two may share it."""
+    loaded: dict[str, tuple[str, Suite]] = {}
+    for name in dict.fromkeys(names):
+        suite = load_suite(name)
+        earlier, _ = loaded.setdefault(suite.name, (name, suite))
+        if earlier != name and not _is_same_file(earlier, name):
+            raise SelectionError(
+                f"--suite {earlier} and --suite {name} would both be shown as {suite.name!r}; rename one of the files"
+            )
+    if is_problem_given and COMMAND_LINE in loaded:
+        raise SelectionError(f"a suite called {COMMAND_LINE!r} cannot be told from --problem; rename the file")
+    return [suite for _, suite in loaded.values()]
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    return Path(one).exists() and Path(other).exists() and Path(one).samefile(other)
 
 
 def _unique(cases: Sequence[Case]) -> tuple[Case, ...]:

@@ -27,20 +27,28 @@ SWEPT = ("spatial", "kernel", "stride", "dilation", "channels", "N")
 _TIMES = "\N{MULTIPLICATION SIGN}"
 # What a spatial sweep varies, by number of axes.
 _INPUT_WORDS = {1: "length", 2: "image", 3: "volume"}
+# Pixels of each picture, and the weight of the two edge kernels it is convolved with: `inputs` knows them from the
+# files, which take NumPy to read.
+_PICTURE_SIZES = {"photograph": (600, 512), "mri": (256, 256)}
+_EDGE_WEIGHTS = (2, 1, 3, 3)
 
 
 def problem_cases(section: Section, suite: str) -> list[Case]:
     """The cases of a `[[problems]]` section.
 
     Raises:
-        WorkloadError: A descriptor is malformed, or there is no such picture.
+        WorkloadError: A descriptor is malformed, there is no such picture, or it does not fit a problem.
     """
     problems = [_parsed(section, "descriptors", text) for text in section.keys["descriptors"]]
     group, data = section.keys["group"], section.keys.get("data")
     try:
-        return [Case(problem=p, suite=suite, group=group, data=data) for p in _counted((p, p) for p in problems)]
+        cases = [Case(problem=p, suite=suite, group=group, data=data) for p in _counted((p, p) for p in problems)]
     except WorkloadError as error:
         raise section.error("data", str(error)) from error
+    if data is not None:
+        for problem in problems:
+            _require_fit(section, problem, data)
+    return cases
 
 
 def sweep_cases(section: Section, suite: str) -> list[Case]:
@@ -136,6 +144,17 @@ def _parsed(section: Section, key: str, text: str) -> ConvProblem:
         return ConvProblem.parse(text)
     except ConvError as error:
         raise section.error(key, f"{text!r}: {error}") from error
+
+
+def _require_fit(section: Section, problem: ConvProblem, picture: str) -> None:
+    height, width = _PICTURE_SIZES[picture]
+    is_fit = problem.x_shape == (1, 1, height, width) and problem.weight_shape == _EDGE_WEIGHTS
+    if not is_fit or problem.bias:
+        raise section.error(
+            "data",
+            f"{picture!r} does not fit {str(problem)!r}: it is one channel of {height}{_TIMES}{width} under two"
+            f" 3{_TIMES}3 kernels without bias; start from ic1ih{height}iw{width}oc2kh3kw3, or leave data out",
+        )
 
 
 def _counted(layers: Iterable[tuple[object, ConvProblem]]) -> list[ConvProblem]:

@@ -136,10 +136,9 @@ class Worker:
 
         first_output = examination.host_copy(backend, first)
         del first
-        probes = (*request.data_sets, *(examination.CALLING_PROBES if request.is_repeated else ()))
-        probes, left_out = examination.probes_for(problem, probes)
+        chosen, left_out = examination.probes_for(problem, request.probes)
         samples = examination.Samples(problem, request.seed, load=lambda name: _load_reference(request.folder, name))
-        outcome = examination.examine(backend, problem, probes, samples, known={request.data: first_output})
+        outcome = examination.examine(backend, problem, chosen, samples, known={request.data: first_output})
         if outcome.status is Status.OK and examination.checksum(backend.device.get(x)) != checksum:
             outcome = dataclasses.replace(outcome, status=Status.WRONG, reason="inputs: the first call modified x")
         self._case = _Case(problem=problem, data=request.data, call=call, arrays=arrays)
@@ -230,8 +229,7 @@ class Worker:
 
 def _refer(request: messages.Refer) -> messages.Done:
     problem = ConvProblem.parse(request.problem)
-    data_sets, _ = examination.probes_for(problem, request.data_sets)
-    for name in data_sets:
+    for name in examination.data_of(examination.probes_for(problem, request.probes)[0]):
         found = reference.compute(problem, inputs.data_set(problem, name, request.seed), request.seed)
         np.savez(
             Path(request.folder) / f"{name}.npz",

@@ -6,23 +6,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.records import Cell
+    from harness.records import Cell, ProbeOutcome
 
 # Significand bits of each dtype, the implicit one included.
 SIGNIFICAND_BITS = {"float64": 53, "float32": 24, "bfloat16": 8, "float16": 11}
-# An element-wise right float32 result keeps 21 bits and more; tf32 and float16 inputs leave 15 or fewer.
-_BITS_LOST_AT_MOST = 6
-# These are right only norm-wise: small outputs beside large ones lose bits without any narrow arithmetic.
-_NORM_WISE = ("fft", "winograd")
+# Sums of small integers have no rounding to measure.
+EXACT = "exact"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """The worst over a cell's data sets; the exact integers are left out, they have no rounding to measure."""
+    """The worst over a cell's probes, each number for itself; the exact integers are left out."""
 
     error: float | None = None
     error_bound: float | None = None
+    probe: str | None = None
+    """The one whose error came closest to its bound, or went furthest beyond."""
     effective_bits: float | None = None
+    operand_bits: float | None = None
 
     @property
     def error_over_bound(self) -> float | None:
@@ -33,21 +34,54 @@ class Accuracy:
 
 
 def accuracy_of(cell: Cell) -> Accuracy:
-    """Error and bound of the data set that came closest to its bound, and the fewest effective bits."""
-    outcomes = [] if cell.check is None else [item for item in cell.check.outcomes if item.name != "exact"]
-    bits = [item.effective_bits for item in outcomes if item.effective_bits is not None]
-    rated = [Accuracy(error=item.error, error_bound=item.error_bound) for item in outcomes]
-    rated = [item for item in rated if item.error_over_bound is not None]
-    worst = max(rated, key=lambda item: item.error_over_bound or 0.0, default=Accuracy())
-    return Accuracy(error=worst.error, error_bound=worst.error_bound, effective_bits=min(bits) if bits else None)
+    """Error and bound of the probe that came closest to its bound, and the fewest effective and operand bits.
+
+    A probe may pass beyond its bound, for which a note gives the reason (denormals that are flushed); it is left out.
+    """
+    outcomes = () if cell.check is None else cell.check.outcomes
+    worst: ProbeOutcome | None = None
+    worst_share = -1.0
+    for outcome in outcomes:
+        share = error_share(outcome)
+        if share is not None and share > worst_share and not (outcome.passed and share > 1):
+            worst, worst_share = outcome, share
+    effective = [outcome.effective_bits for outcome in outcomes if outcome.effective_bits is not None]
+    operand = [outcome.operand_bits for outcome in outcomes if outcome.operand_bits is not None]
+    return Accuracy(
+        error=worst.error if worst else None,
+        error_bound=worst.error_bound if worst else None,
+        probe=worst.name if worst else None,
+        effective_bits=min(effective, default=None),
+        operand_bits=min(operand, default=None),
+    )
+
+
+def error_share(outcome: ProbeOutcome) -> float | None:
+    """The error over its bound; None where the probe has no such number."""
+    if outcome.name == EXACT or outcome.error is None or not outcome.error_bound:
+        return None
+    return outcome.error / outcome.error_bound
 
 
 def looks_narrower(cell: Cell) -> bool:
-    """Whether ordinary data lost so many bits that the arithmetic inside must be narrower than the dtype says."""
-    if cell.check is None or (cell.algorithm or "").lower() in _NORM_WISE:
-        return False
-    outcome, bits = cell.check.outcome("normal"), SIGNIFICAND_BITS.get(cell.dtype)
-    if outcome is None or outcome.effective_bits is None or bits is None:
-        return False
-    # float16 and bfloat16 results are rounded to few bits on output: there is nothing narrower to find.
-    return bits >= SIGNIFICAND_BITS["float32"] and outcome.effective_bits < bits - _BITS_LOST_AT_MOST
+    """Whether the check found arithmetic that is narrower than the dtype on the label."""
+    return likeness_of(cell) is not None
+
+
+def likeness_of(cell: Cell) -> str | None:
+    """Whose arithmetic the errors on normal data are those of, "computes like tf32 or float16", or None if its own.
+
+    Where integers come out wrong too, a mistake made the errors and no rounding, whatever their size.
+    """
+    normal, exact = (cell.check.outcome(name) if cell.check else None for name in ("normal", EXACT))
+    if normal is None or normal.passed or normal.operand_bits is None or cell.algorithm is None:
+        return None
+    if exact is not None and not exact.passed:
+        return None
+    # NumPy comes with the rule, and cells without a failure need neither.
+    from backends import Algorithm, ConvProblem
+    from harness.check import narrowness
+
+    found = narrowness(normal.operand_bits, ConvProblem.parse(cell.key.problem), Algorithm(cell.algorithm))
+    # "labelled float32, computes like tf32 or float16: errors are those of ..."
+    return None if found is None else found.partition(":")[0].partition(", ")[2]

@@ -1,12 +1,14 @@
-"""Everything that a report says, worked out once: groups, verdicts, crossovers, wrong backends, holes."""
+"""Everything that a report says, worked out once: groups, verdicts, crossovers, wrong backends, holes, checks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from harness.records import Cell, RunHeader, Status
 from harness.report.cases import Case, CaseGroup, Sweep, backends_of, groups_of, is_timed
+from harness.report.correctness import Correctness, correctness_of
 from harness.report.verdict import (
     CaseVerdict,
     Crossover,
@@ -64,6 +66,11 @@ class Findings:
     holes: tuple[Hole, ...]
     verdicts: Mapping[Case, CaseVerdict]
     noise_floor: float
+
+    @cached_property
+    def correctness(self) -> Correctness:
+        """What all checks come to."""
+        return correctness_of(self.cells, self.backends)
 
 
 def find(header: RunHeader, cells: Sequence[Cell], noise_floor: float = 0.0) -> Findings:

@@ -5,50 +5,43 @@ from __future__ import annotations
 import base64
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jinja2
 
-from harness.report import tables
-from harness.report.accuracy import accuracy_of
+from harness.report import checked_tables, tables
 from harness.report.cases import CaseGroup, slug
-from harness.report.sentences import LineKind, coverage_text, verdict_lines
-from harness.report.wording import (
-    cell_words,
-    machine_rows,
-    machine_text,
-    padded_time,
-    repeat_line,
-    row_unit,
-    status_words,
-)
-from harness.units import MISSING, bytes_text, digits, gflop_per_s
+from harness.report.failures import failure_cards
+from harness.report.lines import LineKind
+from harness.report.numbers import number_table
+from harness.report.sentences import coverage_text, verdict_lines
+from harness.report.wording import machine_rows, machine_text
+from harness.units import MISSING, bytes_text, digits
 
 if TYPE_CHECKING:
-    from harness.records import Cell
     from harness.report.canvas import Plot
     from harness.report.findings import Findings, GroupFindings
     from harness.report.plots import PlotSet
-    from harness.report.verdict import CaseVerdict
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 _SECTIONS = (
     ("verdict", "Verdict"),
+    ("failures", "What is wrong"),
     ("reading", "How to read this"),
     ("winners", "Winners"),
     ("groups", "Results by group"),
     ("networks", "Network totals"),
-    ("accuracy", "Accuracy"),
+    ("correctness", "Correctness"),
     ("lifecycle", "When it pays off"),
     ("pictures", "Pictures"),
     ("holes", "What is missing"),
     ("numbers", "Every number"),
     ("machine", "Machine and run"),
 )
-_ALWAYS = ("verdict", "reading", "groups", "numbers", "machine")
+_ALWAYS = ("verdict", "numbers", "machine")
 
 
 def html_report(findings: Findings, plots: PlotSet, pictures: Sequence[Plot] = ()) -> str:
@@ -72,19 +65,27 @@ def html_report(findings: Findings, plots: PlotSet, pictures: Sequence[Plot] = (
 def _page(findings: Findings, plots: PlotSet, pictures: Sequence[Plot]) -> dict[str, object]:
     header = findings.header
     lines = verdict_lines(findings)
+    said = {line.about: line.text for line in lines if line.kind is LineKind.WHEN}
+    cards = failure_cards(findings)
+    holes = tables.hole_rows(findings)
     page: dict[str, object] = {
+        "is_timed": header.is_timed,
         "title_suffix": f"{machine_text(header)}, {header.started_utc[:10]}",
         "meta": _meta_text(findings),
         **{kind.value: [line for line in lines if line.kind is kind] for kind in LineKind},
         "any_checked": tables.was_checked(findings.cells),
+        "failures": cards,
+        "card_of": {card.backend: card.identifier for card in cards},
+        "correctness": checked_tables.correctness_tables(findings),
+        "reasons": () if holes else checked_tables.reason_rows(findings),
+        "accuracy_plots": [_embedded(plot) for plot in plots.accuracy],
+        "reading": header.is_timed,
         "noise_floor": f"{digits(100 * findings.noise_floor, 2)} %" if findings.noise_floor else "",
         "backends": findings.backends,
         "winners": tables.wins_rows(findings),
         "coverage": f"Last row: {coverage_text(findings.overall)}",
-        "groups": _groups(findings, plots, {line.about: line.text for line in lines if line.kind is LineKind.WHEN}),
+        "groups": header.is_timed and _groups(findings, plots, said),
         "networks": tables.network_tables(findings),
-        "accuracy": tables.accuracy_rows(findings),
-        "accuracy_plots": [_embedded(plot) for plot in plots.accuracy],
         "lifecycle": tables.lifecycle_rows(findings),
         "pay_offs": [
             {"title": found.group.title, "backends": found.group.backends, "rows": rows}
@@ -92,8 +93,8 @@ def _page(findings: Findings, plots: PlotSet, pictures: Sequence[Plot]) -> dict[
             if (rows := tables.pay_off_rows(found))
         ],
         "pictures": [_embedded(plot) for plot in pictures],
-        "holes": tables.hole_rows(findings),
-        "numbers": [_number_row(findings, verdict, cell) for verdict, cell in _every_cell(findings)],
+        "holes": holes,
+        "numbers": number_table(findings),
         "command": shlex.join(header.command),
         "warnings": header.warnings,
         "facts": _facts(findings),
@@ -110,7 +111,7 @@ def _meta_text(findings: Findings) -> str:
         header.started_utc,
         f"commit {header.commit}" if header.commit else "",
         f"seed {header.seed}",
-        f"{backends}, {len(findings.verdicts)} cases, {len(findings.cells)} cells",
+        f"{backends}, {len(findings.verdicts):,} cases, {len(findings.cells):,} cells",
     ]
     return " · ".join(part for part in parts if part)
 
@@ -157,43 +158,6 @@ def _height(svg: str) -> int:
     return round(900 * float(size.group(2)) / float(size.group(1))) if size else 500
 
 
-def _every_cell(findings: Findings) -> Iterable[tuple[CaseVerdict, Cell]]:
-    for verdict in findings.verdicts.values():
-        for cell in verdict.case.cells.values():
-            yield verdict, cell
-
-
-def _number_row(findings: Findings, verdict: CaseVerdict, cell: Cell) -> dict[str, object]:
-    contender = verdict.by_backend.get(cell.key.backend)
-    words = cell_words(verdict, cell.key.backend)
-    time = contender.time_ns if contender is not None else None
-    accuracy = accuracy_of(cell)
-    rate = gflop_per_s(verdict.case.problem.flops, time.estimate) if time is not None else None
-    share, bits = accuracy.error_over_bound, accuracy.effective_bits
-    prepare, first = (cell.prepare_ns, cell.first_call_ns) if time is not None else (None, None)
-    return {
-        "case": f"{verdict.case.group}: {verdict.case.title}" if verdict.case.group else verdict.case.title,
-        "backend": cell.key.backend,
-        "state": cell.status.value,
-        "status": status_words(cell),
-        "columns": [
-            (MISSING, None)
-            if time is None or words is None
-            else (f"{words.time} {row_unit(verdict)[1]}", time.estimate),
-            (words.interval or words.spread if words is not None and time is not None else MISSING, None),
-            (str(len(cell.samples_ns)), len(cell.samples_ns)) if time is not None else (MISSING, None),
-            (words.ratio, contender.ratio.estimate) if contender is not None and words is not None else (MISSING, None),
-            (digits(rate), rate) if rate is not None else (MISSING, None),
-            (padded_time(prepare), prepare),
-            (padded_time(first), first),
-            (bytes_text(cell.workspace_bytes), cell.workspace_bytes),
-            (digits(share, 2), share) if share is not None else (MISSING, None),
-            (f"{bits:.1f}", bits) if bits is not None else (MISSING, None),
-        ],
-        "command": repeat_line(findings.header, cell),
-    }
-
-
 def _facts(findings: Findings) -> list[tuple[str, str]]:
     header = findings.header
     rows = [
@@ -207,4 +171,6 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
         ("suites", ", ".join(header.suites) or MISSING),
         ("backends asked for", ", ".join(header.backends) or MISSING),
     ]
+    if header.probes:
+        rows.append(("probes asked for", ", ".join(header.probes)))
     return rows + machine_rows(header)

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from harness.report import tables
+from harness.failure_text import explanation_lines
+from harness.report import checked_tables, tables
+from harness.report.failures import FailureCard, failure_cards
 from harness.report.html import TEMPLATES
-from harness.report.sentences import LineKind, coverage_text, verdict_lines
+from harness.report.lines import LineKind
+from harness.report.sentences import coverage_text, verdict_lines
 from harness.report.wording import machine_text
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ def markdown_report(findings: Findings, plots: PlotSet, pictures: Sequence[Plot]
     )
     lines = verdict_lines(findings)
     header = findings.header
+    holes = tables.hole_rows(findings)
     text = environment.get_template("report.md.j2").render(
         meta=" · ".join(
             filter(None, (machine_text(header), header.started_utc, header.commit and f"commit {header.commit}"))
@@ -57,11 +61,15 @@ def markdown_report(findings: Findings, plots: PlotSet, pictures: Sequence[Plot]
                 "plots": plots.of_group(found.group.title),
             }
             for found in findings.groups
+            if header.is_timed
         ],
         networks=tables.network_tables(findings),
-        accuracy=tables.accuracy_rows(findings),
+        is_timed=header.is_timed,
+        cards=[(card, _explained(card, header.seed)) for card in failure_cards(findings)],
+        correctness=checked_tables.correctness_tables(findings),
         accuracy_plots=[*plots.accuracy, *pictures],
-        holes=tables.hole_rows(findings),
+        holes=holes,
+        reasons=() if holes else checked_tables.reason_rows(findings),
         command=Verbatim(_one_line(shlex.join(header.command))),
         seed=header.seed,
         threads=header.threads,
@@ -75,6 +83,17 @@ def escaped(value: object) -> object:
         return value
     text = "".join(_ENTITIES.get(letter, letter) for letter in _one_line(str(value)))
     return _SPECIAL.sub(r"\\\1", text)
+
+
+def _explained(card: FailureCard, seed: int) -> Verbatim:
+    """The first failing problem of a card in lines of plain text."""
+    shown = card.shown[0]
+    if shown.explanation is not None:
+        lines = explanation_lines(card.backend, shown.explanation, seed)
+    else:
+        lines = [f"  {shown.problem}", f"  {shown.detail}", f"  {shown.repeat}"]
+    # A line of text that came with line breaks could end the block.
+    return Verbatim("\n".join(f"  {_one_line(line)}" if "\n" in line else line for line in lines))
 
 
 def _one_line(text: str) -> str:

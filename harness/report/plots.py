@@ -47,7 +47,10 @@ class PlotSet:
 
 
 def draw_plots(findings: Findings) -> PlotSet:
-    """Every plot that the findings have data for."""
+    """Every plot that the findings have data for; none where nothing was timed."""
+    if not any(is_timed(cell) for cell in findings.cells):
+        # What was only checked fits in tables, and may be tens of thousands of problems.
+        return PlotSet(sweeps={}, rates={}, ratios={}, speedups={}, accuracy=())
     look_of = looks(findings.backends)
     taken: set[str] = set()
     sweeps: dict[str, tuple[Plot, ...]] = {}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import enum
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.records import Status
-from harness.report.accuracy import SIGNIFICAND_BITS, accuracy_of, looks_narrower
-from harness.report.cases import Sweep, axis_value_text, is_timed, time_of
+from harness.report.cases import TIMED_STATUSES, Sweep, axis_value_text, is_timed, time_of
+from harness.report.checked_sentences import bits_lines, right_lines, wrong_lines
+from harness.report.lines import Line, LineKind
+from harness.report.wording import count_text, names_text
 from harness.stats import median
 from harness.units import MISSING, digits, fixed
 
@@ -27,47 +27,19 @@ _EXTRA_THREADS = 1.25
 _IDLE_SHARE = 0.6
 
 
-class LineKind(enum.Enum):
-    """What a line of the verdict is about."""
-
-    WRONG = "wrong"
-    FASTEST = "fastest"
-    WHEN = "when"
-    SURE = "sure"
-    MISSING = "missing"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One sentence or two of the verdict."""
-
-    kind: LineKind
-    text: str
-    about: str = ""
-    """The group or sweep it is about, if it is about one."""
-
-
 def verdict_lines(findings: Findings) -> tuple[Line, ...]:
     """Every line of the verdict, the loudest first."""
     if not findings.header.is_timed:
-        return (*_wrong_lines(findings), *_missing_lines(findings))
+        return (*wrong_lines(findings), *right_lines(findings), *_missing_lines(findings))
     return (
-        *_wrong_lines(findings),
+        *wrong_lines(findings),
+        *right_lines(findings),
         *_overall_lines(findings.overall),
         *(line for group in findings.groups for line in _when_lines(group)),
+        *bits_lines(findings),
         *_sureness_lines(findings),
         *_missing_lines(findings),
     )
-
-
-def names_text(names: Sequence[str]) -> str:
-    """Names as a list in a sentence: "a", "a and b", "a, b and c"."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else list(names))
-
-
-def count_text(count: int, noun: str) -> str:
-    """A count with its noun: "1 case", "3 cases"."""
-    return f"{count} {noun if count == 1 else noun + 's'}"
 
 
 def crossover_text(crossover: Crossover, sweep: Sweep) -> str:
@@ -92,34 +64,6 @@ def coverage_text(verdict: GroupVerdict) -> str:
         f"{item.backend} ({item.timed})" for item in verdict.standings if item.ratio_to_best is None and item.timed
     ]
     return f"{text}; too few for a mean: {', '.join(left_out)}" if left_out else text
-
-
-def _wrong_lines(findings: Findings) -> Iterator[Line]:
-    for item in findings.wrong:
-        yield Line(
-            kind=LineKind.WRONG,
-            about=item.backend,
-            text=(
-                f"{item.backend} is WRONG on {item.wrong} of {count_text(item.checked, 'problem')}"
-                f" and ranks nowhere on {'it' if item.wrong == 1 else 'those'}."
-                f" First: {item.first_case}: {item.first_reason}"
-            ),
-        )
-    narrow: dict[str, list[float]] = {}
-    for cell in findings.cells:
-        bits = accuracy_of(cell).effective_bits
-        if is_timed(cell) and looks_narrower(cell) and bits is not None:
-            narrow.setdefault(f"{cell.key.backend} in {cell.dtype}", []).append(bits)
-    for name, lost in narrow.items():
-        expected = SIGNIFICAND_BITS[name.rpartition(" ")[2]]
-        yield Line(
-            kind=LineKind.WRONG,
-            about=name,
-            text=(
-                f"{name} keeps only {digits(min(lost))} of {expected} bits on {count_text(len(lost), 'problem')}:"
-                " its arithmetic is narrower than its label (tf32, float16 or bfloat16 inside)."
-            ),
-        )
 
 
 def _overall_lines(overall: GroupVerdict) -> Iterator[Line]:
@@ -283,20 +227,20 @@ def _missing_lines(findings: Findings) -> Iterator[Line]:
     if findings.header.is_timed:
         holes, lack = [hole.cell for hole in findings.holes], "have no time"
     else:
-        decided = (Status.OK, Status.WRONG)
+        decided = (*TIMED_STATUSES, Status.WRONG, Status.UNSUPPORTED)
         holes, lack = [cell for cell in findings.cells if cell.status not in decided], "were not decided"
     if holes:
         kinds = Counter(cell.status.value.replace("_", " ") for cell in holes)
-        listed = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
+        listed = ", ".join(f"{number:,} {kind}" for kind, number in kinds.most_common())
         yield Line(
             kind=LineKind.MISSING,
-            text=f"{len(holes)} of {count_text(len(findings.cells), 'cell')} {lack}: {listed}.",
+            text=f"{len(holes):,} of {count_text(len(findings.cells), 'cell')} {lack}: {listed}.",
         )
     unfinished = findings.header.cells_planned - len(findings.cells)
     if unfinished > 0:
         yield Line(
             kind=LineKind.MISSING,
-            text=f"{unfinished} of {count_text(findings.header.cells_planned, 'planned cell')} were not reached;"
+            text=f"{unfinished:,} of {count_text(findings.header.cells_planned, 'planned cell')} were not reached;"
             " the same command with --resume goes on where it stopped.",
         )
 

@@ -26,6 +26,7 @@ COLUMNS = (
 MORE_COLUMNS = (
     *("suite", "group", "axis", "axis_value", "data", "count", "algorithm", "stop", "threads_seen", "calls_per_block"),
     *("ratio_to_best", "ratio_low", "ratio_high", "speedup_over_naive"),
+    *("operand_bits", "closest_probe", "failed_probes", "spent_s"),
 )
 
 BASELINE = "naive"
@@ -78,7 +79,16 @@ def _row(verdict: CaseVerdict, cell: Cell) -> dict[str, Value]:
         "algorithm": cell.algorithm,
         "threads_seen": _short(cell.threads_seen),
         **(_comparison(verdict, cell) if is_comparable else {}),
+        "operand_bits": _short(accuracy.operand_bits),
+        "closest_probe": accuracy.probe,
+        "failed_probes": _failed_probes(cell),
+        "spent_s": _seconds(cell.spent_ns),
     }
+
+
+def _failed_probes(cell: Cell) -> str | None:
+    names = [outcome.name for outcome in cell.check.outcomes if not outcome.passed] if cell.check else []
+    return ", ".join(names) or None
 
 
 def _timing(case: Case, cell: Cell) -> dict[str, Value]:

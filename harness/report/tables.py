@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.records import Cell, Status
-from harness.report.accuracy import accuracy_of
+from harness.records import Cell
 from harness.report.cases import CHECKED_STATUSES
 from harness.report.lifecycle import calls_to_pay_off, lifecycle_of
 from harness.report.networks import is_network, network_totals
 from harness.report.wording import CellWords, cell_words, leaders_text, padded_time, row_unit, status_words
 from harness.stats import median
-from harness.units import MISSING, digits, fixed
+from harness.units import MISSING, fixed
 
 if TYPE_CHECKING:
     from harness.report.findings import Findings, GroupFindings
     from harness.report.verdict import CaseVerdict, GroupVerdict
+
+# Beyond this many a reader wants to know the reasons, not the places.
+_MOST_HOLES = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +68,6 @@ class NetworkTable:
 
     title: str
     rows: tuple[NetworkRow, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class AccuracyRow:
-    """How exact one backend was over all checked cells."""
-
-    backend: str
-    checked: int
-    wrong: int
-    share: str
-    bits: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,26 +150,6 @@ def network_tables(findings: Findings) -> tuple[NetworkTable, ...]:
     )
 
 
-def accuracy_rows(findings: Findings) -> tuple[AccuracyRow, ...]:
-    """How exact each checked backend was."""
-    rows = []
-    for backend in findings.backends:
-        cells = [cell for cell in findings.cells if cell.key.backend == backend and cell.status in CHECKED_STATUSES]
-        shares = [share for cell in cells if (share := accuracy_of(cell).error_over_bound) is not None]
-        bits = [kept for cell in cells if (kept := accuracy_of(cell).effective_bits) is not None]
-        if cells:
-            rows.append(
-                AccuracyRow(
-                    backend=backend,
-                    checked=len(cells),
-                    wrong=sum(cell.status is Status.WRONG for cell in cells),
-                    share=digits(max(shares), 2) if shares else MISSING,
-                    bits=f"{min(bits):.1f}" if bits else MISSING,
-                )
-            )
-    return tuple(rows)
-
-
 def lifecycle_rows(findings: Findings) -> tuple[LifecycleRow, ...]:
     """One-time costs by backend, over the cells where all were measured."""
     rows = []
@@ -226,7 +197,9 @@ def pay_off_text(verdict: CaseVerdict, rival: str) -> str:
 
 
 def hole_rows(findings: Findings) -> tuple[HoleRow, ...]:
-    """Every cell without a time, with its reason."""
+    """Every cell without a time, with its reason; none where no cell was to have one, or where they are very many."""
+    if not findings.header.is_timed or len(findings.holes) > _MOST_HOLES:
+        return ()
     return tuple(
         HoleRow(
             group=hole.group.title,

@@ -10,8 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.checked import check_table
-from harness.report.sentences import Line, LineKind, verdict_lines
+from harness.report.checked import check_tables
+from harness.report.lines import Line, LineKind
+from harness.report.sentences import verdict_lines
 from harness.report.wording import CellWords, cell_words, row_unit
 from harness.units import MISSING
 
@@ -21,11 +22,18 @@ if TYPE_CHECKING:
 DEFAULT_WIDTH = 100
 
 _STATE_STYLE = {"fastest": "bold green", "only": "green", "tie": "green", "slower": "", "wrong": "bold red"}
-_LINE_STYLE = {LineKind.WRONG: "bold red", LineKind.FASTEST: "bold", LineKind.MISSING: "yellow"}
+_LINE_STYLE = {
+    LineKind.WRONG: "bold red",
+    LineKind.RIGHT: "green",
+    LineKind.FASTEST: "bold",
+    LineKind.MISSING: "yellow",
+}
 _LINE_MARK = {
     LineKind.WRONG: "✗ ",
+    LineKind.RIGHT: "✓ ",
     LineKind.FASTEST: "★ ",
     LineKind.WHEN: "· ",
+    LineKind.BITS: "· ",
     LineKind.SURE: "± ",
     LineKind.MISSING: "? ",
 }
@@ -37,7 +45,7 @@ _CASE_WIDTH = 14
 def run_tables(findings: Findings, width: int = DEFAULT_WIDTH) -> RenderableType:
     """The whole run for a terminal of this width: a table for each group, then the verdict."""
     if not findings.header.is_timed:
-        return Group(check_table(findings), Text(), verdict_text(verdict_lines(findings)))
+        return Group(check_tables(findings, width), verdict_text(verdict_lines(findings)))
     tables = [group_table(found, width) for found in findings.groups]
     return Group(*(part for table in tables for part in (table, Text())), verdict_text(verdict_lines(findings)))
 

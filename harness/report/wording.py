@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -100,6 +101,21 @@ def leaders_text(verdict: CaseVerdict) -> str:
     return " ≈ ".join(verdict.leaders) if verdict.leaders else MISSING
 
 
+def problem_name(cell: Cell) -> str:
+    """What people call the problem of a cell: its label, else its descriptor; and the picture, if it is on one."""
+    return " · ".join(filter(None, (cell.label or cell.key.problem, cell.key.data)))
+
+
+def names_text(names: Sequence[str]) -> str:
+    """Names as a list in a sentence: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else list(names))
+
+
+def count_text(count: int, noun: str) -> str:
+    """A count with its noun: "1 case", "3,000 cases"."""
+    return f"{count:,} {noun if count == 1 else noun + 's'}"
+
+
 def repeat_line(header: RunHeader, cell: Cell) -> str:
     """The line that measures this cell again; a picture is part of its suite, which is then named instead."""
     if cell.key.data is None or not cell.suite:
@@ -111,6 +127,8 @@ def repeat_line(header: RunHeader, cell: Cell) -> str:
             selection += ["--dtype", header.dtype]
     command = "run" if header.is_timed else "check"
     words = ["python", "-m", "harness", command, *selection, "--backend", cell.key.backend]
+    for probe in header.probes:
+        words += ["--probe", probe]
     return shlex.join([*words, "--seed", str(header.seed), "--threads", str(cell.threads_asked)])
 
 

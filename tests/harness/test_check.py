@@ -13,6 +13,7 @@ import backends
 from backends import Algorithm, ConvBackend, ConvProblem
 from harness import check, examination, inputs, reference
 from harness.examination import Samples
+from harness.probes import QUICK_PROBES
 from harness.records import CheckOutcome, Status
 from harness.reference import Reference
 
@@ -20,7 +21,7 @@ PROBLEM = ConvProblem.parse("--dir=FWD_B g2mb2ic6ih9iw7oc4kh3kw2sh2sw1ph1pw0")
 
 
 def outcome_of(backend: ConvBackend, problem: ConvProblem = PROBLEM) -> CheckOutcome:
-    return examination.examine(backend, problem, examination.QUICK_PROBES, Samples(problem, 1))
+    return examination.examine(backend, problem, QUICK_PROBES, Samples(problem, 1))
 
 
 @pytest.mark.parametrize("spec", EVERY_BACKEND)
@@ -111,7 +112,7 @@ def test_mostly_zero_outputs_are_mistrusted_with_their_number_and_real_data_are_
     samples = Samples(PROBLEM, 1)
     samples._made["exact"] = dataclasses.replace(samples["exact"], reference=zeroed(samples["exact"].reference, 10))
 
-    outcome = examination.examine(faulty.Correct(), PROBLEM, examination.QUICK_PROBES, samples)
+    outcome = examination.examine(faulty.Correct(), PROBLEM, QUICK_PROBES, samples)
 
     assert outcome.status is Status.MISTRUSTED
     assert "only 10 of the 240 outputs that read input are non-zero (4%, expected 40%)" in (outcome.reason or "")

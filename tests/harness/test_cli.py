@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -123,6 +125,14 @@ def test_a_check_without_out_writes_nothing(
         (["run", "--budget", "0s"], "is not positive"),
         (["run", "--case-timeout", "soon"], "is no duration"),
         (["run", "--memory-limit", "lots"], "is no size"),
+        (["run", "--budget", ""], "--budget '' is no duration"),
+        (["run", "--case-timeout", ""], "--case-timeout '' is no duration"),
+        (["run", "--memory-limit", ""], "--memory-limit '' is no size"),
+        (["run", "--out", ""], "'' is no folder"),
+        (["run", "--sample", "0"], "--sample"),
+        (["run", "--jobs", "2"], "--jobs"),
+        (["check", "--jobs", "0"], "--jobs"),
+        (["check", "--jobs", "1000"], "--jobs"),
         (["run", "--threads", "0"], "use 1 to"),
         (["run", "--threads", "100000"], "use 1 to"),
         (["run", "--seed", "-1"], "seed"),
@@ -184,6 +194,20 @@ def test_an_out_that_cannot_be_written_is_refused_before_anything_runs(
     assert "cannot write to" in ran.err
 
 
+@pytest.mark.parametrize("below", ["", "run", "deep/er/run"])
+def test_an_out_behind_a_link_to_nowhere_is_refused_before_anything_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, below: str
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "nowhere")
+
+    ran = Ran(capsys, "check", *TINY, "--backend", "faulty:RefusesToLoad", "--out", link / below)
+
+    assert ran.code == 4
+    assert f"{link} is a link to nowhere; give --out another folder" in ran.err
+    assert len(ran.err.strip().splitlines()) == 1
+
+
 def test_a_failed_start_leaves_no_half_made_run_behind(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     ran = Ran(capsys, "run", *TINY, "--backend", "faulty:RefusesToLoad", "--out", tmp_path / "run")
 
@@ -207,6 +231,66 @@ def test_a_check_without_a_reference_is_not_called_a_success(capsys: pytest.Capt
     ran = Ran(capsys, "check", *TINY, "--backend", "im2col", "--case-timeout", "0.000001s")
 
     assert ran.code == 3
+
+
+def test_a_check_says_how_much_of_it_was_decided_and_skipped_cells_alone_are_no_failure(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    problems = [item for d in ("ic2ih8oc3kh3", "ic2ih9oc3kh3", "ic2ih1000oc3kh3") for item in ("--problem", d)]
+
+    ran = Ran(capsys, "check", *problems, "--backend", "naive,im2col", "--threads", "1")
+
+    assert ran.code == 0, ran.err
+    assert re.search(r"^naive: 2 of 3 problems decided \(1 skipped\) in \d+s$", ran.out, re.MULTILINE)
+    assert re.search(r"^im2col: 3 of 3 problems decided in \d+s$", ran.out, re.MULTILINE)
+    assert ran.err.strip() == "of 6 cells 1 skipped; --out DIR keeps all reasons"
+
+
+def test_a_check_in_which_nothing_is_known_of_a_backend_is_not_called_a_success(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ran = Ran(capsys, "check", *TINY[:4], "--backend", "im2col", "--budget", "0.000001s")
+
+    assert ran.code == 3
+    assert "nothing is known of im2col" in ran.err
+
+
+def test_jobs_share_the_cores_and_say_the_same_in_the_same_order(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    options = [*SEVERAL, "--backend", "faulty:FlippedKernel,im2col", "--threads", "1"]
+
+    alone = Ran(capsys, "check", *options)
+    together = Ran(capsys, "check", *options, "--jobs", "2", "--out", tmp_path / "run")
+    Ran(capsys, "check", "--problem", "ic2iw9oc2kw3", "--backend", "im2col", "--jobs", "64", "--out", tmp_path / "many")
+
+    def without_times(text: str) -> str:
+        return re.sub(r" in \d+s$", "", text.partition("\n\nreport: ")[0].strip(), flags=re.MULTILINE)
+
+    assert together.code == alone.code == 2
+    assert without_times(together.out) == without_times(alone.out)
+    assert together.err == alone.err
+    assert store.load(tmp_path / "many").header.threads == 1
+
+
+def test_a_sample_says_what_it_leaves_out_and_is_the_same_when_resumed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    options = ["--suite", "edges", "--sample", "4", "--seed", "7", "--backend", "im2col", "--threads", "1"]
+
+    ran = Ran(capsys, "check", *options, "--out", folder, "--quiet")
+
+    assert ran.code == 0, ran.err
+    assert re.match(r"4 of \d+ cases, stratified; --seed 8 draws others\n", ran.err)
+    cells = store.load(folder).cells
+    assert len(cells) == 4
+    (folder / "cells.jsonl").write_bytes((folder / "cells.jsonl").read_bytes().splitlines(keepends=True)[0])
+    assert Ran(capsys, "check", "--resume", "--out", folder, "--quiet").code == 0
+    assert {cell.key for cell in store.load(folder).cells} == {cell.key for cell in cells}
+    other = Ran(capsys, "check", "--resume", "--out", folder, "--sample", "5", "--quiet")
+    assert other.code == 4
+    assert "its plan of 4 cells differs from this one of 5" in other.err
 
 
 def test_a_reader_who_leaves_early_is_no_failure() -> None:
@@ -239,24 +323,28 @@ def test_a_terminal_without_our_signs_gets_a_question_mark_not_a_traceback() -> 
     assert b"smoke" in done.stdout
 
 
-def start(*arguments: object) -> subprocess.Popen[str]:
+def start(*arguments: object, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "harness", *map(str, arguments)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "tests" / "support")},
+        env=os.environ | {"PYTHONPATH": str(ROOT / "tests" / "support")} | (environment or {}),
     )
 
 
-def wait_for_cells(folder: Path, count: int) -> None:
-    for _ in range(300):
-        journal = folder / "cells.jsonl"
-        if journal.exists() and journal.read_bytes().count(b"\n") >= count:
+def wait_for(is_so: Callable[[], object]) -> None:
+    for _ in range(600):
+        if is_so():
             return
         time.sleep(0.1)
-    raise AssertionError(f"no {count} cells in {folder} after 30 s")
+    raise AssertionError("still not so after 60 s")
+
+
+def wait_for_cells(folder: Path, count: int) -> None:
+    journal = folder / "cells.jsonl"
+    wait_for(lambda: journal.exists() and journal.read_bytes().count(b"\n") >= count)
 
 
 SEVERAL = [item for h in (8, 10, 12, 14, 16, 18) for item in ("--problem", f"ic4ih{h}oc4kh3")]
@@ -309,6 +397,48 @@ def test_an_interrupt_keeps_what_is_done_reports_it_and_says_how_to_go_on(tmp_pa
     assert f"--resume --out {folder}" in err
     assert (folder / "report.html").exists()
     assert 2 <= len(store.load(folder).cells) < 12
+
+
+def test_a_killed_check_leaves_nothing_that_the_next_run_does_not_remove(tmp_path: Path) -> None:
+    left = tmp_path / "tmp"
+    left.mkdir()
+    environment = {"TMPDIR": str(left)}
+    process = start("check", *TINY, "--backend", "faulty:Hangs", environment=environment)
+    wait_for(lambda: list(left.glob("convbench-*/*/normal.npz")))
+    process.kill()
+    process.communicate(timeout=30)
+    assert list(left.iterdir())
+
+    process = start("check", *TINY, "--backend", "im2col", environment=environment)
+    process.communicate(timeout=60)
+
+    assert process.returncode == 0
+    assert list(left.iterdir()) == []
+
+
+def test_an_interrupt_ends_hanging_workers_of_all_jobs(tmp_path: Path) -> None:
+    options = [*SEVERAL, "--backend", "faulty:Hangs", "--jobs", "2", "--case-timeout", "60s"]
+    process = start("check", *options, environment={"TMPDIR": str(tmp_path)})
+    wait_for(lambda: len(list(tmp_path.glob("convbench-*/*/normal.npz"))) == 2)
+    workers = [pid for pid, parent in parents().items() if parent == process.pid]
+    assert len(workers) == 4
+
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+
+    assert process.returncode == 3
+    assert "interrupted after 0 of 6 cells" in err
+    assert not set(workers) & set(parents())
+    assert list(tmp_path.iterdir()) == []
+
+
+def parents() -> dict[int, int]:
+    """Every process and who started it."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            found[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    return found
 
 
 @pytest.mark.parametrize(

@@ -148,9 +148,7 @@ def test_a_right_backend_passes_every_check(spec: str, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_sixteen_bit_results_of_pytorch_pass_every_check_but_where_its_own_kernels_are_wrong(dtype: str) -> None:
     if dtype == "bfloat16" and has_instructions("amx_bf16"):
-        pytest.skip(
-            "on this processor PyTorch's bfloat16 is known to be wrong; test_pytorch_bfloat16.py asks for that"
-        )
+        pytest.skip("on this processor PyTorch's bfloat16 is known to be wrong; test_pytorch_bfloat16.py asks for that")
     backend = backends.get("torch")
 
     for check in CHECKS.values():

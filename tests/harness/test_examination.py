@@ -9,14 +9,15 @@ from strategies import conv_problems, problem_arrays
 from backends import ConvProblem
 from harness import examination
 from harness.examination import Samples
+from harness.probes import DATA_PROBES, EVERY_PROBE, PROMISES, QUICK_PROBES
 from harness.records import Status
 
 PROBLEM = ConvProblem.parse("--dir=FWD_B g2mb2ic6ih9iw7oc4kh3kw2sh2sw1ph1pw0")
 
 
 def test_every_probe_has_a_promise_and_every_promise_a_probe() -> None:
-    assert set(examination.EVERY_PROBE) == set(examination.PROMISES)
-    assert set(examination.QUICK_PROBES) < set(examination.DATA_PROBES)
+    assert set(EVERY_PROBE) == set(PROMISES)
+    assert set(QUICK_PROBES) < set(DATA_PROBES)
 
 
 @settings(max_examples=30)
@@ -52,7 +53,7 @@ def test_the_reason_names_the_first_probe_that_failed_and_then_the_others() -> N
 
 
 def test_an_output_of_the_wrong_form_ends_the_examination() -> None:
-    outcome = examination.examine(faulty.WrongShape(), PROBLEM, examination.EVERY_PROBE, Samples(PROBLEM, 0))
+    outcome = examination.examine(faulty.WrongShape(), PROBLEM, EVERY_PROBE, Samples(PROBLEM, 0))
 
     assert [item.name for item in outcome.outcomes] == ["exact"]
 
@@ -68,7 +69,7 @@ def test_an_output_computed_before_is_judged_in_place_of_a_new_one() -> None:
 def test_large_problems_get_the_quick_probes_and_say_what_was_left_out() -> None:
     problem = ConvProblem.parse("mb8ic64ih1024oc64kh3ph1")
 
-    probes, left_out = examination.probes_for(problem, examination.EVERY_PROBE)
+    probes, left_out = examination.probes_for(problem, EVERY_PROBE)
 
     assert probes == ("exact", "normal")
     assert (left_out or "").startswith(
@@ -76,7 +77,7 @@ def test_large_problems_get_the_quick_probes_and_say_what_was_left_out() -> None
     )
     assert "1,073,778,688 numbers" in (left_out or "")
     assert examination.probes_for(problem, ("exact", "normal")) == (("exact", "normal"), None)
-    assert examination.probes_for(PROBLEM, examination.EVERY_PROBE) == (examination.EVERY_PROBE, None)
+    assert examination.probes_for(PROBLEM, EVERY_PROBE) == (EVERY_PROBE, None)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])

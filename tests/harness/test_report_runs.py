@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 
 from backends.problem import ConvProblem
-from harness.records import CaseKey, Cell, CheckOutcome, DataOutcome, RunHeader, Status, StopReason
+from harness.records import CaseKey, Cell, CheckOutcome, ProbeOutcome, RunHeader, Status, StopReason
 
 CHANNELS_LAST = "torch[layout=channels_last]"
 BACKENDS = ("naive", "im2col", "fft", "numba", "torch", CHANNELS_LAST)
@@ -75,13 +75,48 @@ def cell(
 
 
 def checked(status: Status = Status.OK, *, error: float = 2.0, bound: float = 60.0, bits: float = 23.5) -> CheckOutcome:
-    exact = DataOutcome(
+    exact = ProbeOutcome(
         name="exact", passed=True, error=0.0, error_bound=0.0, effective_bits=None, outputs_checked=9, outputs_total=9
     )
     normal = dataclasses.replace(
         exact, name="normal", passed=status is Status.OK, error=error, error_bound=bound, effective_bits=bits
     )
     return CheckOutcome(status=status, outcomes=(exact, normal))
+
+
+def probed(name: str, *, passed: bool = True, **changes: object) -> ProbeOutcome:
+    """One probe as the examination leaves it; a failed one says why."""
+    values = {
+        "error": None,
+        "error_bound": None,
+        "effective_bits": None,
+        "outputs_checked": 9,
+        "outputs_total": 9,
+        "detail": None if passed else f"{name} is broken",
+    }
+    return ProbeOutcome(name=name, passed=passed, **(values | changes))
+
+
+def examined(*outcomes: ProbeOutcome, **changes: object) -> CheckOutcome:
+    """A check of these probes; wrong if any has failed."""
+    is_right = all(outcome.passed for outcome in outcomes)
+    return CheckOutcome(status=Status.OK if is_right else Status.WRONG, outcomes=outcomes, **changes)
+
+
+def checked_cell(backend: str = "numba", *outcomes: ProbeOutcome, **changes: object) -> Cell:
+    """A cell of a run that only checked."""
+    check = examined(*outcomes, **{name: changes.pop(name) for name in ("left_out", "explanation") if name in changes})
+    failed = [outcome for outcome in outcomes if not outcome.passed]
+    reason = f"{failed[0].name}: {failed[0].detail}" if failed else None
+    values = {"status": check.status, "reason": reason, "check": check, "samples_ns": (), "spent_ns": 5_000_000}
+    return cell(backend, **(values | changes))
+
+
+def check_header(cells: Sequence[Cell], **changes: object) -> RunHeader:
+    """Of a run that only checked these cells."""
+    backends = tuple(dict.fromkeys(one.key.backend for one in cells))
+    values = {"is_timed": False, "cells_planned": len(cells), "backends": backends, "budget_s": None, "seed": 0}
+    return header(**(values | changes))
 
 
 def example_run(seed: int = 1) -> tuple[RunHeader, list[Cell]]:

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from backends.problem import ConvProblem
 from harness.records import Cell, Status
-from harness.report.accuracy import accuracy_of, looks_narrower
+from harness.report.accuracy import accuracy_of
 from harness.report.canvas import spread_apart
 from harness.report.findings import Findings, find
 from harness.report.lifecycle import Lifecycle, calls_to_pay_off
+from harness.report.lines import LineKind
 from harness.report.networks import BEST_OF_EACH, network_totals
 from harness.report.palette import looks, readable
-from harness.report.sentences import LineKind, verdict_lines
+from harness.report.sentences import verdict_lines
 from harness.report.verdict import judge
 from tests.harness.test_report_runs import BACKENDS, cell, checked, example_run, header
 
@@ -234,14 +235,6 @@ def test_accuracy_is_the_worst_over_data_sets_and_leaves_exact_integers_out() ->
     worst = accuracy_of(cell(check=dataclasses.replace(checked(), outcomes=(*checked().outcomes, picture))))
     assert (worst.error, worst.error_bound) == (1, 10)
     assert worst.effective_bits == 23.5
-
-
-def test_float32_that_keeps_the_bits_of_tf32_is_found_out_but_fft_is_not_blamed() -> None:
-    narrow = checked(bits=14.6)
-    assert looks_narrower(cell("torch", check=narrow))
-    assert not looks_narrower(cell("torch", check=checked(bits=23)))
-    assert not looks_narrower(cell("fft", check=narrow))
-    assert "narrower than its label" in said(findings(cell("torch", check=narrow)), LineKind.WRONG)
 
 
 def test_more_threads_than_asked_for_are_told() -> None:

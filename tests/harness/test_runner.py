@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import itertools
 import math
 import os
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +13,10 @@ import pytest
 from backends import ConvProblem
 from harness import runner
 from harness.cases import Case
+from harness.plan import CellPlace, RunSettings, place_of
+from harness.probes import EVERY_PROBE
 from harness.records import Cell, Status
-from harness.runner import RunSettings
+from harness.session import Session, UsageError
 
 SMALL = Case(problem=ConvProblem.parse('ic4ih10oc4kh3ph1n"small"'), suite="test", group="layers")
 SMALLER = Case(problem=ConvProblem.parse('--dir=FWD_B ic2iw20oc3kw3n"smaller"'), suite="test", group="layers")
@@ -30,8 +34,10 @@ def cells_of(
     budget_s: float = 20.0,
     case_timeout_s: float = 20.0,
     memory_limit_bytes: int | None = None,
+    probes: tuple[str, ...] = (),
     is_timed: bool = True,
-    finished: frozenset[runner.CellPlace] = frozenset(),
+    jobs: int = 1,
+    finished: frozenset[CellPlace] = frozenset(),
 ) -> list[Cell]:
     settings = RunSettings(
         backends=tuple(backends),
@@ -41,6 +47,8 @@ def cells_of(
         case_timeout_s=case_timeout_s,
         memory_limit_bytes=memory_limit_bytes,
         is_timed=is_timed,
+        jobs=jobs,
+        probes=probes,
     )
     return [event for event in runner.run(cases, settings, finished=finished) if isinstance(event, Cell)]
 
@@ -71,9 +79,9 @@ def test_a_right_backend_is_checked_and_timed_in_rounds() -> None:
         ("faulty:RaisesInCall", Status.CRASHED, "ArithmeticError: the call fell over"),
         ("faulty:Unpicklable", Status.CRASHED, "LocalError"),
         ("faulty:Declines", Status.UNSUPPORTED, "it is Sunday"),
-        ("faulty:FlippedKernel", Status.WRONG, "exact data"),
-        ("faulty:HalfPrecisionInside", Status.WRONG, "normal data"),
-        ("faulty:MutatesInput", Status.WRONG, "modified its input"),
+        ("faulty:FlippedKernel", Status.WRONG, "exact: "),
+        ("faulty:HalfPrecisionInside", Status.WRONG, "normal: "),
+        ("faulty:MutatesInput", Status.WRONG, "modified"),
         ("faulty:CachesFirstAnswer", Status.WRONG, "output of a timed call"),
         ("faulty:CachesByAddress", Status.WRONG, "output of a timed call"),
         ("faulty:WrongAfterManyCalls", Status.WRONG, "output of a timed call"),
@@ -147,7 +155,7 @@ def test_memory_beyond_the_limit_is_refused_to_its_cell() -> None:
     ],
 )
 def test_a_backend_that_cannot_be_opened_ends_the_run_before_it_starts(spec: str, says: str) -> None:
-    with pytest.raises(runner.UsageError, match=says):
+    with pytest.raises(UsageError, match=says):
         cells_of(["im2col", spec])
 
 
@@ -191,7 +199,7 @@ def test_a_problem_in_two_groups_is_measured_once_and_shown_in_both() -> None:
 def test_finished_cells_are_not_measured_again() -> None:
     (first,) = cells_of(["im2col"], [SMALL], is_timed=False)
 
-    rest = cells_of(["im2col"], [SMALL, SMALLER], is_timed=False, finished=frozenset([runner.place_of(first)]))
+    rest = cells_of(["im2col"], [SMALL, SMALLER], is_timed=False, finished=frozenset([place_of(first)]))
 
     assert [cell.label for cell in rest] == ["smaller"]
 
@@ -203,11 +211,138 @@ def test_real_pictures_are_measured_under_the_edge_kernels() -> None:
 
     assert cell.status is Status.OK
     assert cell.check is not None
-    assert [outcome.name for outcome in cell.check.outcomes] == [
-        "exact",
-        "mri",
-        "uniform",
-        "wide range",
-        "one-hot",
-        "nan",
-    ]
+    assert [outcome.name for outcome in cell.check.outcomes] == [*EVERY_PROBE, "mri"]
+
+
+MANY = [Case(problem=ConvProblem.parse(f"ic2ih{h}oc3kh3"), suite="test", group="g") for h in range(6, 14)]
+
+
+def child_processes() -> set[int]:
+    """Processes that this one has started and not yet waited for, zombies included."""
+    return {int(pid) for tasks in Path("/proc/self/task").glob("*/children") for pid in tasks.read_text().split()}
+
+
+def test_several_jobs_check_each_problem_once_and_find_the_same() -> None:
+    alone = cells_of(["im2col", "faulty:FlippedKernel"], MANY, is_timed=False)
+    together = cells_of(["im2col", "faulty:FlippedKernel"], MANY, is_timed=False, jobs=3)
+
+    assert len(together) == 2 * len(MANY)
+    assert {(cell.key, cell.status, cell.reason) for cell in together} == {
+        (cell.key, cell.status, cell.reason) for cell in alone
+    }
+    assert child_processes() == set()
+
+
+def test_a_crash_in_one_job_costs_its_own_cell_only() -> None:
+    cells = cells_of(["faulty:Segfaults", "im2col"], MANY[:4], is_timed=False, jobs=2)
+
+    assert [cell.status for cell in cells if cell.key.backend == "faulty:Segfaults"] == [Status.CRASHED] * 4
+    assert [cell.status for cell in cells if cell.key.backend == "im2col"] == [Status.OK] * 4
+
+
+def test_two_measurements_at_once_are_refused() -> None:
+    with pytest.raises(ValueError, match="disturb each other"):
+        cells_of(["im2col"], jobs=2)
+
+
+def test_a_backend_that_cannot_be_opened_ends_all_jobs() -> None:
+    with pytest.raises(UsageError, match="unknown backend 'nonesuch'"):
+        cells_of(["im2col", "nonesuch"], MANY, is_timed=False, jobs=3)
+
+    assert child_processes() == set()
+
+
+def test_what_one_job_cannot_survive_ends_all_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails_at_the_third(*_: object) -> None:
+        if next(numbers) == 3:
+            raise ArithmeticError("a fault of our own")
+
+    numbers = itertools.count(1)
+    monkeypatch.setattr(Session, "release", fails_at_the_third)
+
+    with pytest.raises(ArithmeticError, match="of our own"):
+        cells_of(["im2col"], MANY, is_timed=False, jobs=2)
+
+    assert child_processes() == set()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_closing_the_events_ends_workers_that_hang_at_once(jobs: int) -> None:
+    settings = RunSettings(
+        backends=("faulty:Hangs",), threads=1, seed=0, case_timeout_s=60.0, is_timed=False, jobs=jobs
+    )
+    events = runner.run(MANY, settings)
+    while not (isinstance(event := next(events), runner.BackendStarted) and event.step == "check"):
+        pass
+    start = time.monotonic()
+
+    events.close()
+
+    assert time.monotonic() - start < 10
+    assert child_processes() == set()
+
+
+def test_references_are_gone_when_the_events_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    events = runner.run(MANY, RunSettings(backends=("im2col",), threads=1, seed=0, is_timed=False))
+    while not isinstance(next(events), Cell):
+        pass
+    assert list(tmp_path.glob("convbench-*"))
+
+    events.close()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_check_waits_as_long_as_its_limit_and_skips_what_is_predicted_to_need_more() -> None:
+    small = [Case(problem=ConvProblem.parse(f"ic2ih{h}oc4kh3"), suite="test", group="g") for h in (8, 12, 16)]
+    large = Case(problem=ConvProblem.parse("ic64ih112oc64kh3ph1"), suite="test", group="g")
+
+    *right, last = cells_of(["naive"], [*small, large], case_timeout_s=5.0, budget_s=math.inf, is_timed=False)
+
+    assert [cell.status for cell in right] == [Status.OK] * 3
+    assert last.status is Status.SKIPPED
+    assert "checking is predicted to take" in (last.reason or "")
+
+
+def test_a_cell_spends_only_what_its_own_backend_takes() -> None:
+    slow, quick = cells_of(["faulty:Hangs", "im2col"], case_timeout_s=2.0, is_timed=False)
+
+    assert slow.spent_ns is not None
+    assert quick.spent_ns is not None
+    assert slow.spent_ns > 2e9
+    assert 0 < quick.spent_ns < 2e9
+
+
+def test_only_the_probes_asked_for_are_made() -> None:
+    (cell,) = cells_of(["im2col"], [SMALL], is_timed=False, probes=("exact", "repeat"))
+
+    assert cell.check is not None
+    assert [outcome.name for outcome in cell.check.outcomes] == ["exact", "repeat"]
+
+
+def test_the_first_failure_of_each_probe_is_explained_on_its_smallest_problem() -> None:
+    first, second = cells_of(["faulty:FlippedKernel"], [SMALLER, SMALL], is_timed=False)
+
+    assert first.check is not None
+    assert first.check.explanation is not None
+    assert ConvProblem.parse(first.check.explanation.problem) == ConvProblem.parse("ic1iw2oc1kw2")
+    assert second.check is not None
+    assert second.check.explanation is None, "one explanation of the same failure is enough"
+
+
+def test_a_backend_found_wrong_before_timing_is_explained_as_well() -> None:
+    (cell,) = cells_of(["faulty:BiasTwice"], [SMALLER])
+
+    assert cell.status is Status.WRONG
+    assert cell.check is not None
+    assert cell.check.explanation is not None
+    assert "bias added twice" in cell.check.explanation.diagnosis[0]
+
+
+def test_a_worker_that_dies_over_an_explanation_costs_only_that() -> None:
+    first, second = cells_of(["faulty:DiesWhenShrunk", "im2col"], [SMALL], is_timed=False)
+
+    assert (first.status, second.status) == (Status.WRONG, Status.OK)
+    assert first.check is not None
+    assert first.check.explanation is None

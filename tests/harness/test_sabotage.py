@@ -8,7 +8,8 @@ import pytest
 from strategies import EVERY_BACKEND
 
 from backends import ConvProblem
-from harness import examination, messages
+from harness import messages
+from harness.probes import EVERY_PROBE
 from harness.records import CheckOutcome, Status
 from harness.worker import Worker
 
@@ -22,7 +23,6 @@ PROBLEMS = {
     "very long sum": ConvProblem.parse("ic1024ih7oc8kh3ph1"),
     "long sum": ConvProblem.parse("mb2ic256ih9oc4kh3ph1"),
 }
-EVERY_DATA_SET = examination.DATA_PROBES
 
 # The fault, the problem that shows it, the first probe that must catch it, and what the reason says.
 SABOTAGE = [
@@ -80,16 +80,15 @@ def outcome_of(spec: str, problem: ConvProblem, folder: Path) -> CheckOutcome:
     worker = Worker()
     opened = worker.answer(messages.Open(backend=spec, threads=2, memory_limit_bytes=None))
     assert isinstance(opened, messages.Opened), opened
-    referred = worker.answer(messages.Refer(problem=str(problem), data_sets=EVERY_DATA_SET, seed=0, folder=str(folder)))
+    referred = worker.answer(messages.Refer(problem=str(problem), probes=EVERY_PROBE, seed=0, folder=str(folder)))
     assert isinstance(referred, messages.Done), referred
     checked = worker.answer(
         messages.Check(
             problem=str(problem),
             data="normal",
-            data_sets=EVERY_DATA_SET,
+            probes=EVERY_PROBE,
             seed=0,
             folder=str(folder),
-            is_repeated=True,
         )
     )
     assert isinstance(checked, messages.Checked), checked
@@ -114,7 +113,7 @@ def test_a_right_backend_passes_every_probe_through_a_worker(tmp_path: Path, spe
     outcome = outcome_of(spec, PROBLEMS[problem], tmp_path)
 
     assert outcome.status is Status.OK, outcome.reason
-    assert [test.name for test in outcome.outcomes] == list(examination.EVERY_PROBE)
+    assert [test.name for test in outcome.outcomes] == list(EVERY_PROBE)
 
 
 def test_a_transform_states_how_far_a_nan_spreads(tmp_path: Path) -> None:
@@ -137,7 +136,7 @@ def test_a_transform_keeps_its_norm_on_a_wide_range_where_single_outputs_are_los
 
 
 def test_every_probe_is_the_first_to_catch_somebody_but_those_that_help_to_explain() -> None:
-    assert set(examination.EVERY_PROBE) - {row[2] for row in SABOTAGE} == {"uniform", "one-hot"}
+    assert set(EVERY_PROBE) - {row[2] for row in SABOTAGE} == {"uniform", "one-hot"}
 
 
 def test_flushed_denormals_are_no_fault_but_are_told(tmp_path: Path) -> None:

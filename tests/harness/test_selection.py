@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from harness.selection import SelectionError, seconds, select, size_bytes
@@ -69,3 +71,38 @@ def test_dtype_replaces_the_problems_own() -> None:
 
 def test_a_suite_named_twice_is_run_once() -> None:
     assert select(("smoke", "smoke"), (), ("naive",), None) == select(("smoke",), (), ("naive",), None)
+
+
+TOML = 'description = "x"\n[[problems]]\ngroup = "g"\ndescriptors = ["{}"]\n'
+
+
+def test_two_files_that_would_be_shown_under_one_name_are_refused(tmp_path: Path) -> None:
+    for folder, descriptor in (("one", "ic1iw9oc1kw3"), ("other", "ic1iw8oc1kw3")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.toml").write_text(TOML.format(descriptor))
+    one, other = str(tmp_path / "one" / "mine.toml"), str(tmp_path / "other" / "mine.toml")
+
+    with pytest.raises(SelectionError, match="would both be shown as 'mine'; rename one") as error_info:
+        select((one, other), (), ("naive",), None)
+
+    assert one in str(error_info.value)
+    assert other in str(error_info.value)
+
+
+def test_a_file_named_like_a_shipped_suite_or_like_the_command_line_is_not_mixed_with_it(tmp_path: Path) -> None:
+    for name in ("smoke", "command line"):
+        (tmp_path / f"{name}.toml").write_text(TOML.format("ic1iw9oc1kw3"))
+
+    with pytest.raises(SelectionError, match="'smoke'; rename"):
+        select(("smoke", str(tmp_path / "smoke.toml")), (), ("naive",), None)
+    with pytest.raises(SelectionError, match="rename the file"):
+        select((str(tmp_path / "command line.toml"),), ("ic1iw9oc1kw3",), ("naive",), None)
+    assert select((str(tmp_path / "smoke.toml"),), (), ("naive",), None).cases
+
+
+def test_one_file_by_two_paths_is_one_suite(tmp_path: Path) -> None:
+    suite = tmp_path / "mine.toml"
+    suite.write_text(TOML.format("ic1iw9oc1kw3"))
+    roundabout = tmp_path / ".." / tmp_path.name / "mine.toml"
+
+    assert select((str(suite), str(roundabout)), (), ("naive",), None) == select((str(suite),), (), ("naive",), None)

@@ -152,6 +152,16 @@ def test_case_pictures_are_those_that_inputs_can_load():
             assert inputs.case_arrays(case.problem, case.data, seed=0).x.shape == case.problem.x_shape
 
 
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_picture_fits_the_problem_that_a_message_recommends(picture, sections):
+    inputs = pytest.importorskip("harness.inputs")
+    with pytest.raises(WorkloadError, match="does not fit") as caught:
+        sections(f"[[problems]]\ngroup = 'P'\ndescriptors = ['ic3ih8oc4kh3']\ndata = '{picture}'\n")
+    recommended = re.search(r"start from (\w+)", str(caught.value))[1]
+    (case,) = sections(f"[[problems]]\ngroup = 'P'\ndescriptors = ['{recommended}']\ndata = '{picture}'\n").cases
+    assert inputs.case_arrays(case.problem, picture, seed=0).x.shape == case.problem.x_shape
+
+
 def test_listing_suites_and_loading_one_imports_no_array_library():
     code = (
         "import sys\nfrom harness import workloads\n"
@@ -334,6 +344,12 @@ TOML_MISTAKES = {
         "mine.toml: [[sweeps]] 2, key 'vary': 'strid' is unknown; did you mean 'stride'?",
     ),
     "unknown picture": (problem_text("['ic1ih8oc1kh3']", "data = 'cat'"), "key 'data': no picture is called 'cat'"),
+    "picture on another problem": (
+        problem_text("['ic1ih256oc2kh3ph1', 'ic3ih8oc4kh3']", "data = 'mri'"),
+        "[[problems]] 1, key 'data': 'mri' does not fit 'g1mb1ic3ih8oc4oh6kh3'",
+    ),
+    "picture with another kernel": (problem_text("['ic1ih256oc2kh5']", "data = 'mri'"), "two 3×3 kernels"),
+    "picture with a bias": (problem_text("['--dir=FWD_B ic1ih256oc2kh3']", "data = 'mri'"), "without bias"),
     "malformed base": (sweep_text("stride", "[1]", base="x"), "[[sweeps]] 1, key 'base': 'x'"),
     "value that does not fit": (sweep_text("kernel", "[3, 99]"), "[[sweeps]] 1, key 'values': 99 does not fit base"),
     "unknown padding": (

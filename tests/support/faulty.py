@@ -724,6 +724,15 @@ class RefusesToLoad(Correct):
         raise OSError("its shared library is missing")
 
 
+class DiesWhenShrunk(FlippedKernel):
+    """Wrong, and gone as soon as a problem has a single input channel."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        if problem.C_in == 1:
+            os._exit(5)
+        return super().prepare(problem, weight, bias)
+
+
 class DiesWhileLoading(Correct):
     def __init__(self) -> None:
         os._exit(7)

@@ -34,6 +34,6 @@ document.documentElement.classList.add("scripted");
     head.addEventListener("click", sort);
     head.addEventListener("keydown", (event) => { if (event.key === "Enter") sort(); });
   });
-  addEventListener("beforeprint", () => document.querySelectorAll("main section > section > details, #lifecycle details")
+  addEventListener("beforeprint", () => document.querySelectorAll("main section > section > details, #lifecycle details, #failures details, #correctness details")
     .forEach((item) => { item.open = true; }));
 })();

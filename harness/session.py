@@ -1,0 +1,264 @@
+"""The workers of one job: a process per backend and one for the oracle, asked, replaced when lost, and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from backends import ConvProblem
+from harness import messages
+from harness.cases import Case
+from harness.entry import Entry
+from harness.errors import UserError
+from harness.plan import RunSettings
+from harness.probes import EVERY_PROBE
+from harness.records import Status
+from harness.worker_process import WorkerLost, WorkerProcess, WorkerTimeout
+
+_ORDINARY_DATA = "normal"
+# A pattern of failures shows in the first few; each takes seconds to shrink.
+_MOST_EXPLAINED = 5
+_EXPLAIN_LIMIT_S = 8.0
+# Giving memory back takes tens of milliseconds, ten times as long as checking a small problem.
+_SMALL_BYTES = 16 << 20
+# Loading a backend's libraries on a cold disk takes seconds; a hang must still end.
+_OPEN_TIMEOUT_S = 120.0
+
+
+class UsageError(UserError):
+    """A backend that cannot be opened as asked."""
+
+
+class SessionStopped(Exception):
+    """Another thread has stopped the session: what was under way has no result."""
+
+
+class Session:
+    """Opens workers when they are needed. All but `stop` is for one thread, which gets SessionStopped afterwards.
+
+    Args:
+        settings: How workers are opened and what limits they have.
+        clock: Seconds, for what each cell spends.
+    """
+
+    def __init__(self, settings: RunSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._workers: dict[str, _Worker] = {}
+        self._opened: dict[str, messages.Opened] = {}
+        self._unloadable: dict[str, str] = {}
+        self._explained: dict[str, set[str]] = {}
+        self._oracle: _Worker | None = None
+        self._living: set[_Worker] = set()
+        self._stopping = threading.Lock()
+        self._is_stopped = False
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in tuple(self._living):
+            self._end(worker)
+
+    def open_all(self) -> None:
+        """Start every backend's worker once, so that a mistyped name ends the run before anything is measured.
+
+        A backend that kills or hangs its worker while it loads is no mistake of the user's: its cells say so.
+
+        Raises:
+            UsageError: An unknown name or option, or a missing library.
+        """
+        for backend in self._settings.backends:
+            try:
+                self._worker(backend)
+            except (WorkerLost, WorkerTimeout) as error:
+                self._unloadable[backend] = f"loading the backend: {error}"
+
+    def stop(self) -> None:
+        """From any thread: end the session's workers, so that its own thread gets SessionStopped instead of a reply."""
+        with self._stopping:
+            self._is_stopped = True
+            for worker in self._living:
+                worker.kill()
+
+    def entry(self, backend: str) -> Entry:
+        """A new cell of a backend, failed already if the backend could not be loaded."""
+        entry = Entry(backend=backend, opened=self._opened.get(backend))
+        if backend in self._unloadable:
+            entry.fail(Status.CRASHED, self._unloadable[backend])
+        return entry
+
+    def ask(self, entry: Entry, request: messages.Request, step: str) -> messages.Reply | None:
+        """The reply of the entry's backend, or None after the entry was failed and its worker ended."""
+        limit_s = self._settings.case_timeout_s
+        start = self._clock()
+        try:
+            reply = self._reply(self._worker(entry.backend), request, limit_s)
+        except WorkerTimeout:
+            entry.fail(Status.TIMEOUT, f"{step} took longer than --case-timeout {limit_s:g}s")
+        except WorkerLost as error:
+            entry.fail(_status_of_loss(is_out_of_memory=error.is_out_of_memory), f"{step}: {error}")
+        except UsageError as error:
+            entry.fail(Status.CRASHED, f"{step}: a new worker could not be opened: {error}")
+        else:
+            if not isinstance(reply, messages.Failed):
+                return reply
+            entry.fail(_status_of_loss(is_out_of_memory=reply.is_out_of_memory), f"{step}: {reply.reason}")
+        finally:
+            entry.spent_s += self._clock() - start
+        self._drop(entry.backend)
+        return None
+
+    def refer(self, case: Case, folder: str) -> tuple[Status, str] | None:
+        """Let the oracle write its references; None, or what became of it: without them nothing can be checked."""
+        request = messages.Refer(
+            problem=str(case.problem), probes=self._probes(case), seed=self._settings.seed, folder=folder
+        )
+        if self._oracle is None:
+            self._oracle = self._started()
+        try:
+            reply = self._reply(self._oracle, request, self._settings.case_timeout_s)
+        except (WorkerLost, WorkerTimeout) as error:
+            self._end(self._oracle)
+            self._oracle = None
+            status = Status.TIMEOUT
+            if isinstance(error, WorkerLost):
+                status = _status_of_loss(is_out_of_memory=error.is_out_of_memory)
+            return status, f"computing the reference: {error}"
+        if isinstance(reply, messages.Failed):
+            status = _status_of_loss(is_out_of_memory=reply.is_out_of_memory)
+            return status, f"computing the reference: {reply.reason}"
+        return None
+
+    def check(self, case: Case, entry: Entry, folder: str) -> None:
+        """Prepare the case and check it against the references in a folder."""
+        request = messages.Check(
+            problem=str(case.problem),
+            data=case.data or _ORDINARY_DATA,
+            probes=self._probes(case),
+            seed=self._settings.seed,
+            folder=folder,
+        )
+        reply = self.ask(entry, request, "preparing and checking")
+        if isinstance(reply, messages.Declined):
+            entry.fail(Status.UNSUPPORTED, reply.reason)
+        elif isinstance(reply, messages.Checked):
+            entry.checked = reply
+            if reply.outcome.status is not Status.OK:
+                entry.fail(reply.outcome.status, reply.outcome.reason or "failed its check")
+            if reply.outcome.status is Status.WRONG:
+                self._explain(case, entry, reply)
+
+    def _explain(self, case: Case, entry: Entry, checked: messages.Checked) -> None:
+        """Have the first failures of a backend shrunk and diagnosed: one for each probe, a few in all.
+
+        A worker that does not live through that costs the explanation, not the verdict.
+        """
+        failed = next((item.name for item in checked.outcome.outcomes if not item.passed), None)
+        explained = self._explained.setdefault(entry.backend, set())
+        if failed not in EVERY_PROBE or failed in explained or len(explained) >= _MOST_EXPLAINED:
+            return
+        explained.add(failed)
+        limit_s = min(_EXPLAIN_LIMIT_S, self._settings.case_timeout_s / 2)
+        request = messages.Explain(problem=str(case.problem), probe=failed, seed=self._settings.seed, limit_s=limit_s)
+        try:
+            reply = self._reply(self._worker(entry.backend), request, self._settings.case_timeout_s)
+        except (WorkerLost, WorkerTimeout):
+            self._drop(entry.backend)
+            return
+        if isinstance(reply, messages.Explained):
+            outcome = dataclasses.replace(checked.outcome, explanation=reply.explanation)
+            entry.checked = msgspec.structs.replace(checked, outcome=outcome)
+
+    def recheck(self, entry: Entry, folder: str) -> None:
+        """Check outputs of timed calls."""
+        reply = self.ask(entry, messages.Recheck(folder=folder), "checking timed outputs")
+        if isinstance(reply, messages.Rechecked) and reply.defect is not None:
+            entry.fail(Status.WRONG, reply.defect)
+
+    def release(self, backend: str, problem: ConvProblem) -> None:
+        """Let a backend forget its case; a small one that was only checked may wait for the next to take its place."""
+        is_worth_it = self._settings.is_timed or problem.bytes_compulsory > _SMALL_BYTES
+        if is_worth_it and backend in self._workers:
+            try:
+                self._reply(self._workers[backend], messages.Release(), self._settings.case_timeout_s)
+            except (WorkerLost, WorkerTimeout):
+                self._drop(backend)
+
+    def _probes(self, case: Case) -> tuple[str, ...]:
+        """What a backend is examined by: what was asked for, or all; before timing by what sees most."""
+        data = case.data or _ORDINARY_DATA
+        if self._settings.is_timed:
+            return ("exact", data)
+        return tuple(dict.fromkeys([*(self._settings.probes or EVERY_PROBE), *([case.data] if case.data else [])]))
+
+    def _worker(self, backend: str) -> _Worker:
+        """The backend's worker, opened if there is none."""
+        if backend in self._workers:
+            return self._workers[backend]
+        worker = self._started()
+        request = messages.Open(
+            backend=backend,
+            threads=self._settings.threads,
+            memory_limit_bytes=self._settings.memory_limit_bytes,
+        )
+        try:
+            reply = self._reply(worker, request, _OPEN_TIMEOUT_S)
+        except (WorkerLost, WorkerTimeout):
+            self._end(worker)
+            raise
+        if isinstance(reply, messages.Failed):
+            self._end(worker)
+            raise UsageError(reply.reason if reply.is_usage else f"backend {backend!r} does not load: {reply.reason}")
+        assert isinstance(reply, messages.Opened)  # noqa: S101  # the protocol
+        self._opened[backend] = reply
+        self._workers[backend] = worker
+        return worker
+
+    def _started(self) -> _Worker:
+        worker = _Worker(self._settings.threads)
+        with self._stopping:
+            self._living.add(worker)
+            if self._is_stopped:
+                worker.kill()
+        return worker
+
+    def _reply(self, worker: _Worker, request: messages.Request, timeout_s: float) -> messages.Reply:
+        try:
+            return worker.ask(request, timeout_s)
+        except (WorkerLost, WorkerTimeout):
+            if self._is_stopped:
+                raise SessionStopped from None
+            raise
+
+    def _drop(self, backend: str) -> None:
+        """End a worker that failed: the next cell gets a new one."""
+        worker = self._workers.pop(backend, None)
+        if worker is not None:
+            self._end(worker)
+
+    def _end(self, worker: _Worker) -> None:
+        with self._stopping:
+            self._living.discard(worker)
+        worker.end()
+
+
+class _Worker(WorkerProcess):
+    """A worker that another thread may kill while its own waits for a reply."""
+
+    def kill(self) -> None:
+        """End the processes and nothing else: whoever asks gets WorkerLost, and ends what is left."""
+        if self._is_open:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _status_of_loss(*, is_out_of_memory: bool) -> Status:
+    return Status.OUT_OF_MEMORY if is_out_of_memory else Status.CRASHED

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from backends import ConvProblem
+from harness import messages
+from harness.budget import TimedBudget
+from harness.entry import Entry
+from harness.plan import RunSettings
+from harness.records import CheckOutcome, Status
+
+SMALL = ConvProblem.parse("ic1iw100oc1kw1")
+LARGE = ConvProblem.parse("ic1iw100000oc1kw1")
+
+
+def budget_of(budget_s: float = math.inf, *, case_timeout_s: float = 30.0) -> TimedBudget:
+    return TimedBudget(
+        RunSettings(backends=("a", "b"), threads=1, seed=0, budget_s=budget_s, case_timeout_s=case_timeout_s)
+    )
+
+
+def timed(backend: str, call_ns: int) -> Entry:
+    outcome = CheckOutcome(status=Status.OK, outcomes=())
+    checked = messages.Checked(outcome=outcome, prepare_ns=1, first_call_ns=call_ns)
+    return Entry(backend=backend, checked=checked)
+
+
+def test_equal_cases_share_nine_tenths_of_the_budget() -> None:
+    budget = budget_of(100.0)
+
+    assert budget.share_s(SMALL, [SMALL] * 8, 0.0) == pytest.approx(10.0)
+    assert budget.share_s(SMALL, [SMALL] * 3, 50.0) == pytest.approx(10.0)
+    assert budget.share_s(SMALL, [], 50.0) == pytest.approx(40.0)
+
+
+def test_a_late_case_still_gets_a_little() -> None:
+    assert budget_of(100.0).share_s(SMALL, [SMALL], 99.0) == 0.5
+
+
+def test_slow_cases_get_more_up_to_a_limit() -> None:
+    budget = budget_of(100.0)
+    budget.learn(SMALL, timed("a", 1_000_000))
+
+    # Ten calls of 1 ms beside 1.2 s, and of 1 s, which weigh 4 s at most.
+    assert budget.share_s(LARGE, [SMALL], 0.0) == pytest.approx(90 * 5.2 / (5.2 + 1.21))
+
+
+def test_a_long_plan_is_weighed_by_some_of_its_cases() -> None:
+    budget = budget_of(1e5)
+    budget.learn(SMALL, timed("a", 1_000_000))
+    later = [ConvProblem.parse(f"ic1iw{100 + i}oc1kw1") for i in range(5000)]
+
+    weights = [1.2 + min(10 * problem.macs_nominal * 1e-5, 4) for problem in later]
+    assert budget.share_s(SMALL, later, 0.0) == pytest.approx(9e4 * 1.21 / (1.21 + sum(weights)), rel=0.01)
+
+
+def test_without_a_budget_shares_are_unlimited() -> None:
+    assert budget_of().share_s(SMALL, [SMALL] * 8, 1e9) == math.inf
+
+
+def test_nothing_is_skipped_before_anything_is_known() -> None:
+    assert budget_of().why_skipped(LARGE, "a", math.inf, 0.0) is None
+
+
+def test_nothing_is_started_after_the_budget() -> None:
+    assert "1m 40s is spent" in str(budget_of(100.0).why_skipped(SMALL, "a", 0.5, 100.0))
+
+
+def test_a_hopeless_cell_is_skipped_with_its_prediction_and_another_backends_is_not() -> None:
+    budget = budget_of(case_timeout_s=3.9)
+    budget.learn(SMALL, timed("a", 1_000_000))
+    budget.learn(SMALL, timed("b", 100_000))
+
+    # A thousand times larger: 1 s a call, four calls before timing.
+    assert budget.why_skipped(LARGE, "a", math.inf, 0.0) == (
+        "predicted 1 s a call from 1 finished cells; checking and timing it would take 4s, its limit here is 4s"
+    )
+    assert budget.why_skipped(LARGE, "b", math.inf, 0.0) is None
+
+
+def test_half_of_a_share_is_left_for_timing() -> None:
+    budget = budget_of(100.0)
+    budget.learn(SMALL, timed("a", 1_000_000))
+
+    assert budget.why_skipped(LARGE, "a", 7.9, 0.0) is not None
+    assert budget.why_skipped(LARGE, "a", 8.1, 0.0) is None
