@@ -26,6 +26,8 @@ _LEAST_NONZERO, _DEVIATIONS = 0.5, 3.0
 # Bits by which errors on normal data may be larger than the worst order of summation leaves them: a factor of 8 in root
 # mean square, far beyond chance even for a single output.
 _BITS_OF_CHANCE = 3.0
+# Errors nearly as large as the results are no matter of rounding: something else is wrong.
+_LEAST_BITS = 4.0
 # Transforms leave rounding errors of one size everywhere, which are large beside outputs at borders that sum few taps.
 _BITS_OF_TRANSFORMS = 8.0
 # Data on which each output is as large as its terms let it be. Elsewhere bits lost in one output may be another's.
@@ -179,7 +181,7 @@ def _judge_real(
 
 def narrowness(operand_bits: float | None, problem: ConvProblem, algorithm: Algorithm) -> str | None:
     """Why errors on normal data cannot come from arithmetic in the problem's own type, in plain words; or None."""
-    if operand_bits is None:
+    if operand_bits is None or operand_bits < _LEAST_BITS:
         return None
     usual = error_model.usual_operand_bits(problem)
     allowed = usual - (_BITS_OF_TRANSFORMS if algorithm in MIXES_POSITIONS else _BITS_OF_CHANCE)

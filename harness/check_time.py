@@ -1,8 +1,9 @@
 """Predicts how long a backend's check of a problem will take, or its reference, from those that have been finished.
 
-A check makes data, prepares and calls many times. For small problems that is a constant, whatever is computed; then
-come time per element read, per output, and per multiply-add. Non-negative least squares finds out which. Taken for time
-per output, the constant would make every large problem look hopeless.
+A check makes data, prepares and calls many times. For small problems that is a constant, whatever is computed; for
+large ones it is time per element read, per output (interpreted loops), per multiply-add (compiled ones), or per element
+of the kernels' spectra (transforms). Non-negative least squares finds out which. Taken for time per output, the
+constant would make every large problem look hopeless.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class CheckTime:
 def _terms(problem: ConvProblem) -> tuple[float, ...]:
     padded = math.prod(size + sum(ends) for size, ends in zip(problem.spatial, problem.padding, strict=True))
     elements = problem.N * problem.C_in * padded + math.prod(problem.weight_shape)
-    return 1.0, float(elements), float(math.prod(problem.y_shape)), float(problem.macs_nominal)
+    spectra = problem.C_out * problem.C_in // problem.groups * padded
+    return 1.0, float(elements), float(math.prod(problem.y_shape)), float(problem.macs_nominal), float(spectra)
 
 
 def _nonnegative_fit(rows: Iterable[tuple[float, ...]]) -> tuple[float, ...]:

@@ -12,12 +12,15 @@ import numpy as np
 from backends import Array, ConvBackend, ConvProblem
 from harness import examination, reference, shrinking
 from harness.diagnosis import diagnose
+from harness.diagnosis.wrong_result import beside_truth
 from harness.examination import Sample, Samples
 from harness.probes import CALLING_PROBES
-from harness.records import Excerpt, Explanation, ProbeOutcome
+from harness.records import Excerpt, Explanation, Number, ProbeOutcome
 
 # Arrays of more numbers than this are not read by anyone.
 _MOST_SHOWN = 64
+# To how many bits arithmetic rounds is a matter of chance for a single output.
+_LEAST_OUTPUTS = 12
 # Beyond this many multiply-adds the many mistakes that a diagnosis tries take too long on the problem itself.
 _MOST_DIAGNOSED = 2_000_000
 
@@ -43,8 +46,12 @@ def explain(
     """
     if _failure(backend, problem, probe, seed) is None:
         return None
+    least = min(_LEAST_OUTPUTS, math.prod(problem.y_shape)) if probe == "normal" else 1
     found = shrinking.smallest(
-        problem, lambda smaller: _fails(backend, smaller, probe, seed), limit_s=limit_s, clock=clock
+        problem,
+        lambda smaller: math.prod(smaller.y_shape) >= least and _fails(backend, smaller, probe, seed),
+        limit_s=limit_s,
+        clock=clock,
     )
     failure = _failure(backend, found.problem, probe, seed)
     diagnosed, diagnosis, excerpt = found.problem, tuple[str, ...](), None
@@ -97,16 +104,19 @@ def _excerpt(problem: ConvProblem, sample: Sample, expected: Array, got: Any) ->
     if max(map(math.prod, shapes)) > _MOST_SHOWN or not isinstance(got, np.ndarray) or got.shape != problem.y_shape:
         return None
     arrays = sample.arrays
+    with np.errstate(all="ignore"):
+        is_wrong = beside_truth(problem, arrays, expected, got).is_wrong
     return Excerpt(
         x=_numbers(arrays.x),
         weight=_numbers(arrays.weight),
         bias=None if arrays.bias is None else _numbers(arrays.bias),
         expected=_numbers(expected),
         got=_numbers(got),
+        wrong=tuple(map(int, np.flatnonzero(is_wrong))),
     )
 
 
-def _numbers(array: Array) -> tuple[float | None, ...]:
-    """The values in C order; JSON has no NaN and no infinity, which become None."""
+def _numbers(array: Array) -> tuple[Number, ...]:
+    """The values in C order; JSON has no NaN and no infinity, which become text."""
     flat = array.astype(np.float64).ravel()
-    return tuple(float(value) if math.isfinite(value) else None for value in flat)
+    return tuple(float(value) if math.isfinite(value) else str(float(value)) for value in flat)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from backends import ConvProblem
-from harness.records import Excerpt, Explanation
+from harness.records import Excerpt, Explanation, Number
 from harness.snippets import check_command, torch_call
 
 _LABEL_WIDTH = 10
@@ -34,7 +34,7 @@ def explanation_lines(backend: str, explanation: Explanation, seed: int) -> list
 
 def excerpt_texts(problem: ConvProblem, excerpt: Excerpt) -> list[tuple[str, str]]:
     """The numbers of a small failing problem, each array as a nested list under its name."""
-    shown: list[tuple[str, Sequence[float | None], Sequence[int]]] = [
+    shown: list[tuple[str, Sequence[Number], Sequence[int]]] = [
         ("x", excerpt.x, problem.x_shape),
         ("weight", excerpt.weight, problem.weight_shape),
     ]
@@ -48,9 +48,9 @@ def _line(label: str, text: str) -> str:
     return f"  {label:<{_LABEL_WIDTH}} {text}"
 
 
-def _number_text(value: float | None) -> str:
-    if value is None:
-        return "nan"
+def _number_text(value: Number) -> str:
+    if isinstance(value, str):
+        return value
     return f"{value:.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:.9g}"
 
 

@@ -74,16 +74,21 @@ class ProbeOutcome:
     """Significand bits to which operands would be rounded to leave errors as large as these; on normal data only."""
 
 
+Number = float | str
+"""A number that JSON can hold, or "nan", "inf" or "-inf"."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Excerpt:
     """The numbers of a small failing problem: flat, in C order; their shapes are the problem's."""
 
-    x: tuple[float | None, ...]
-    weight: tuple[float | None, ...]
-    bias: tuple[float | None, ...] | None
-    expected: tuple[float | None, ...]
-    got: tuple[float | None, ...]
-    """As in all of them, None where a number is NaN or infinite."""
+    x: tuple[Number, ...]
+    weight: tuple[Number, ...]
+    bias: tuple[Number, ...] | None
+    expected: tuple[Number, ...]
+    got: tuple[Number, ...]
+    wrong: tuple[int, ...]
+    """Which of `got` are wrong, ascending."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -125,15 +125,11 @@ class _Job:
     def events(self) -> Generator[Event]:
         """Open the workers, carry out batches as long as there are any, and end the workers."""
         with self._session:
-            try:
-                self._session.open_all()
-            except BaseException:
-                self._work.everyone_is_ready.abort()
-                raise
+            self._session.open_all()
             try:
                 self._work.everyone_is_ready.wait()
             except threading.BrokenBarrierError:
-                return  # another job could not open its workers, and says why
+                return  # stopped; where another job could not open its workers, that one says why
             # Loading libraries takes seconds and measures nothing: the budget is for what comes now.
             self._start = self._clock()
             for number, batch in self._work:

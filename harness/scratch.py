@@ -10,7 +10,6 @@ import fcntl
 import os
 import re
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,8 +36,7 @@ def _remove_left_behind(parent: Path) -> None:
             continue
         # Another run may be removing it at the same time; a folder that cannot be locked is somebody's.
         with contextlib.suppress(OSError):
-            found = path.lstat()
-            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
+            if path.lstat().st_uid == os.getuid():
                 with _locked(path):
                     shutil.rmtree(path, ignore_errors=True)
 
@@ -58,7 +56,7 @@ def _locked(path: Path) -> Iterator[None]:
     """Hold the folder's lock, which its owner's death sets free.
 
     Raises:
-        OSError: Somebody else holds it, or the folder is gone.
+        OSError: Somebody else holds it, or it is gone or no folder.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:

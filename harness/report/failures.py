@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from backends.problem import ConvProblem
 from harness.probes import EVERY_PROBE, PROMISES
 from harness.records import Cell, Explanation, ProbeOutcome, Status
-from harness.report.accuracy import EXACT
 from harness.report.cases import slug
 from harness.report.correctness import BackendTally
 from harness.report.gist import without_numbers
@@ -161,12 +160,7 @@ def _explained(cell: Cell, explanation: Explanation, seed: int) -> Shown:
     outcome = cell.check.outcome(explanation.probe) if cell.check else None
     arrays: list[ArrayGrids] = []
     if explanation.excerpt is not None:
-        arrays = excerpt_grids(
-            problem,
-            explanation.excerpt,
-            is_integer=explanation.probe == EXACT,
-            is_rounded=cell.algorithm in _TRANSFORMS,
-        )
+        arrays = excerpt_grids(problem, explanation.excerpt)
     if explanation.tries and explanation.problem != cell.key.problem:
         origin = f"all that is left of {problem_name(cell)} after trying {count_text(explanation.tries, 'problem')}"
     else:

@@ -8,14 +8,10 @@ from dataclasses import dataclass
 from itertools import product
 
 from backends.problem import ConvProblem
-from harness.records import Excerpt
+from harness.records import Excerpt, Number
 
-Values = Sequence[float | None]
-
-NOT_FINITE = "NaN/∞"
+_NOT_FINITE = {"nan": "NaN", "inf": "∞", "-inf": "-∞"}
 _LEAST_DIGITS, _MOST_DIGITS = 4, 17
-# On real data right outputs differ from the truth as well, but by roundings: far less than the worst of the wrong ones.
-_NEXT_TO_NOTHING = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,16 +39,9 @@ class ArrayGrids:
     grids: tuple[Grid, ...]
 
 
-def excerpt_grids(problem: ConvProblem, excerpt: Excerpt, *, is_integer: bool, is_rounded: bool) -> list[ArrayGrids]:
-    """Every array of an excerpt; outputs that are wrong are marked in `got`.
-
-    Args:
-        problem: Whose numbers they are.
-        excerpt: The numbers.
-        is_integer: Right outputs are equal to the expected ones.
-        is_rounded: They are after rounding, as transforms leave no integers on the way.
-    """
-    wrong = wrong_outputs(excerpt.expected, excerpt.got, is_integer=is_integer, is_rounded=is_rounded)
+def excerpt_grids(problem: ConvProblem, excerpt: Excerpt) -> list[ArrayGrids]:
+    """Every array of an excerpt; outputs that are wrong are marked in `got`."""
+    wrong = [place in excerpt.wrong for place in range(len(excerpt.got))]
     expected, got = _told_apart(excerpt.expected, excerpt.got, wrong)
     arrays = [
         _array("x", [number_text(value) for value in excerpt.x], problem.x_shape),
@@ -65,27 +54,16 @@ def excerpt_grids(problem: ConvProblem, excerpt: Excerpt, *, is_integer: bool, i
     return arrays
 
 
-def wrong_outputs(expected: Values, got: Values, *, is_integer: bool, is_rounded: bool) -> list[bool]:
-    """Which outputs are wrong, as far as their values tell: all that differ, or the furthest off on real data."""
-    pairs = list(zip(expected, got, strict=True))
-    differences = [math.nan if a is None or b is None else abs(a - b) for a, b in pairs]
-    limit = max((value for value in differences if not math.isnan(value)), default=0.0) * _NEXT_TO_NOTHING
-    if is_integer:
-        limit = 0.5 if is_rounded else 0.0
-    return [
-        (a is None) != (b is None) if math.isnan(difference) else difference > limit
-        for (a, b), difference in zip(pairs, differences, strict=True)
-    ]
-
-
-def number_text(value: float | None, digits: int = _LEAST_DIGITS) -> str:
+def number_text(value: Number, digits: int = _LEAST_DIGITS) -> str:
     """A number with so many significant digits, an integer with all of them."""
-    if value is None:
-        return NOT_FINITE
+    if isinstance(value, str):
+        return _NOT_FINITE.get(value, value)
     return f"{value:.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:#.{digits}g}"
 
 
-def _told_apart(expected: Values, got: Values, wrong: Sequence[bool]) -> tuple[list[str], list[str]]:
+def _told_apart(
+    expected: Sequence[Number], got: Sequence[Number], wrong: Sequence[bool]
+) -> tuple[list[str], list[str]]:
     """Both with as few digits as tell each wrong output from the right one."""
     for digits in range(_LEAST_DIGITS, _MOST_DIGITS + 1):
         texts = [number_text(value, digits) for value in expected], [number_text(value, digits) for value in got]

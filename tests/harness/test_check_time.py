@@ -18,6 +18,10 @@ def elements(problem: ConvProblem) -> int:
     return problem.C_in * problem.spatial[0] ** 2 + problem.C_out * problem.accumulation_length
 
 
+def spectra(problem: ConvProblem) -> int:
+    return problem.C_in * problem.C_out * problem.spatial[0] ** 2
+
+
 def outputs(problem: ConvProblem) -> int:
     return problem.C_out * problem.out[0] ** 2
 
@@ -31,11 +35,13 @@ def learnt(seconds_of: dict[ConvProblem, float]) -> CheckTime:
 
 @given(
     constant=st.floats(0.001, 0.1),
-    rates=st.tuples(*[st.just(0.0) | st.floats(1e-6, 1e-3)] * 3),
+    rates=st.tuples(*[st.just(0.0) | st.floats(1e-6, 1e-3)] * 4),
 )
-def test_times_that_follow_the_model_are_predicted_exactly(constant: float, rates: tuple[float, float, float]) -> None:
+def test_times_that_follow_the_model_are_predicted_exactly(
+    constant: float, rates: tuple[float, float, float, float]
+) -> None:
     def truth(problem: ConvProblem) -> float:
-        terms = (elements(problem), outputs(problem), problem.macs_nominal)
+        terms = (elements(problem), outputs(problem), problem.macs_nominal, spectra(problem))
         return constant + sum(rate * term for rate, term in zip(rates, terms, strict=True))
 
     time = learnt({problem: truth(problem) for problem in SIZES})

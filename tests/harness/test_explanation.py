@@ -17,7 +17,7 @@ LAYER = ConvProblem.parse("--dir=FWD_B mb2ic16ih14oc24kh3ph1")
         (faulty.BiasMissing, "exact", "--dir=FWD_B ic1iw1oc1kw1", "bias"),
         (faulty.TailOutputChannelsDropped, "exact", "ic1iw1oc1kw1", "output channel"),
         (faulty.SecondImageIsTheFirst, "exact", "mb2ic1iw1oc1kw1", "image"),
-        (faulty.Tf32Inside, "normal", "ic1iw1oc1kw1", "rounded to 11 significant bits"),
+        (faulty.Tf32Inside, "normal", "ic1iw12oc1kw1", "rounded to 11 significant bits"),
     ],
 )
 def test_a_fault_of_a_layer_is_shown_on_the_smallest_problem_and_named(

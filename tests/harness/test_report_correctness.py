@@ -26,7 +26,7 @@ from harness.report.correctness import ERROR_PROBES, KEPT_PROBES
 from harness.report.failures import failure_cards
 from harness.report.findings import Findings, find
 from harness.report.gist import gists
-from harness.report.grids import excerpt_grids, wrong_outputs
+from harness.report.grids import excerpt_grids
 from harness.report.lines import LineKind
 from harness.report.problem_words import geometry_words
 from harness.report.sentences import verdict_lines
@@ -60,6 +60,7 @@ def explained(**changes: object) -> Explanation:
             bias=None,
             expected=(-3.0, -4.0, -6.0, -7.0),
             got=(-3.0, -4.0, -6.0, 17.0),
+            wrong=(3,),
         ),
     }
     return Explanation(**(values | changes))
@@ -348,8 +349,9 @@ def test_every_plane_is_captioned_as_numpy_indexes_it_and_points_are_gathered() 
         bias=(5.0,),
         expected=tuple(map(float, range(8))),
         got=tuple(map(float, range(8))),
+        wrong=(),
     )
-    arrays = {array.name: array for array in excerpt_grids(deep, excerpt, is_integer=True, is_rounded=False)}
+    arrays = {array.name: array for array in excerpt_grids(deep, excerpt)}
     assert [grid.caption for grid in arrays["x"].grids] == ["x[0, 0, 0]", "x[0, 0, 1]", "x[0, 1, 0]", "x[0, 1, 1]"]
     assert [entry.text for entry in arrays["x"].grids[2].rows[1]] == ["10", "11"]
     assert [grid.caption for grid in arrays["weight"].grids] == ["weight[:, :, 0, 0, 0]"]
@@ -364,28 +366,31 @@ def test_every_number_of_an_excerpt_is_shown_once_and_in_order(N: int, C_in: int
     x, weight, y = (
         tuple(map(float, range(math.prod(shape)))) for shape in (posed.x_shape, posed.weight_shape, posed.y_shape)
     )
-    excerpt = Excerpt(x=x, weight=weight, bias=None, expected=y, got=y)
-    for array, values in zip(
-        excerpt_grids(posed, excerpt, is_integer=True, is_rounded=False), (x, weight, y, y), strict=True
-    ):
+    excerpt = Excerpt(x=x, weight=weight, bias=None, expected=y, got=y, wrong=())
+    for array, values in zip(excerpt_grids(posed, excerpt), (x, weight, y, y), strict=True):
         shown = [entry.text for grid in array.grids for row in grid.rows for entry in row]
         assert shown == [f"{value:.0f}" for value in values]
 
 
-def test_wrong_outputs_are_those_that_differ_after_rounding_for_transforms_and_by_far_on_real_data() -> None:
-    def wrong(expected: list[float | None], got: list[float | None], **kind: bool) -> list[bool]:
-        return wrong_outputs(expected, got, **kind)
-
-    assert wrong([3.0, 4.0], [3.0001, 5.0], is_integer=True, is_rounded=False) == [True, True]
-    assert wrong([3.0, 4.0], [3.0001, 5.0], is_integer=True, is_rounded=True) == [False, True]
-    assert wrong([3.0, 4.0], [3.0000001, 4.5], is_integer=False, is_rounded=False) == [False, True]
-    assert wrong([None, None, 1.0], [None, 2.0, None], is_integer=False, is_rounded=False) == [False, True, True]
+def test_outputs_are_marked_where_the_excerpt_says_so_and_what_is_no_number_by_its_sign() -> None:
+    row = ConvProblem(C_in=1, C_out=1, spatial=(3,), kernel=1)
+    excerpt = Excerpt(
+        x=("nan", "inf", 1.0),
+        weight=(1.0,),
+        bias=None,
+        expected=("nan", "inf", 1.0),
+        got=("nan", "-inf", 1.0),
+        wrong=(1,),
+    )
+    arrays = {array.name: array for array in excerpt_grids(row, excerpt)}
+    (shown,) = arrays["got"].grids[0].rows
+    assert [(entry.text, entry.is_wrong) for entry in shown] == [("NaN", False), ("-∞", True), ("1", False)]
 
 
 def test_a_wrong_number_is_shown_with_as_many_digits_as_tell_it_from_the_right_one() -> None:
-    excerpt = Excerpt(x=(0.5,), weight=(0.25,), bias=None, expected=(0.12345678,), got=(0.12345679,))
+    excerpt = Excerpt(x=(0.5,), weight=(0.25,), bias=None, expected=(0.12345678,), got=(0.12345679,), wrong=(0,))
     point = ConvProblem(C_in=1, C_out=1, spatial=(1,), kernel=1)
-    arrays = {array.name: array for array in excerpt_grids(point, excerpt, is_integer=False, is_rounded=False)}
+    arrays = {array.name: array for array in excerpt_grids(point, excerpt)}
     texts = [arrays[name].grids[0].rows[0][0].text for name in ("expected", "got")]
     assert texts == ["0.12345678", "0.12345679"]
 
