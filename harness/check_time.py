@@ -2,8 +2,8 @@
 
 A check makes data, prepares and calls many times. For small problems that is a constant, whatever is computed; for
 large ones it is time per element read, per output (interpreted loops), per multiply-add (compiled ones), or per element
-of the kernels' spectra (transforms). Non-negative least squares finds out which. Taken for time per output, the
-constant would make every large problem look hopeless.
+of the kernels' spectra (transforms). Least squares find out which. Where several explanations are possible, the one that
+promises most counts: taken for time per output, the constant would make every large problem look hopeless.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from backends import ConvProblem
 _REMEMBERED = 64
 # The first few are cold: libraries start their threads, compilers compile.
 _ENOUGH = 3
+# Equal work takes 1.5 times as long now and then. A model with relative errors up to this explains what was seen.
+_NOISE = 0.4
 # Columns that differ by less than this part of their length are one column.
 _LEAST_PIVOT = 1e-9
 
@@ -28,7 +30,7 @@ class CheckTime:
 
     def __init__(self) -> None:
         self._terms: deque[tuple[float, ...]] = deque(maxlen=_REMEMBERED)
-        self._coefficients: tuple[float, ...] | None = None
+        self._models: list[tuple[float, ...]] | None = None
 
     def __len__(self) -> int:
         return len(self._terms)
@@ -37,15 +39,16 @@ class CheckTime:
         """Add a problem that took so long."""
         # Divided by the time, errors are relative: a check of 10 ms counts as much as one of 10 s.
         self._terms.append(tuple(term / spent_s for term in _terms(problem)))
-        self._coefficients = None
+        self._models = None
 
     def predict_s(self, problem: ConvProblem) -> float | None:
-        """Seconds that a problem is expected to take; None before enough was learnt to say."""
+        """Seconds that a problem takes at least, as far as is known; None before enough was learnt to say."""
         if len(self) < _ENOUGH:
             return None
-        if self._coefficients is None:
-            self._coefficients = _nonnegative_fit(self._terms)
-        return math.fsum(c * term for c, term in zip(self._coefficients, _terms(problem), strict=True))
+        if self._models is None:
+            self._models = _models(self._terms)
+        terms = _terms(problem)
+        return min(math.fsum(map(float.__mul__, model, terms)) for model in self._models)
 
 
 def _terms(problem: ConvProblem) -> tuple[float, ...]:
@@ -55,11 +58,10 @@ def _terms(problem: ConvProblem) -> tuple[float, ...]:
     return 1.0, float(elements), float(math.prod(problem.y_shape)), float(problem.macs_nominal), float(spectra)
 
 
-def _nonnegative_fit(rows: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
-    """x >= 0 that minimises the sum of (row @ x - 1)**2 over the rows.
+def _models(rows: Iterable[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """Each x >= 0 that minimises the sum of (row @ x - 1)**2 in some of its columns, and leaves no more than noise.
 
-    The optimum is that of the columns in which x is positive, without the bound; of few columns, all subsets are tried.
-    Where several explain the rows alike, the first does: checks that all took the same time tell of a constant only.
+    The best of them, the non-negative least squares' solution, is always there.
     """
     columns = list(zip(*rows, strict=True))
     norms = [math.sqrt(math.fsum(value * value for value in column)) for column in columns]
@@ -68,19 +70,16 @@ def _nonnegative_fit(rows: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
         for i, a in enumerate(columns)
     ]
     sums = [math.fsum(column) / norm for column, norm in zip(columns, norms, strict=True)]
-    best, most_explained = (0.0,) * len(columns), 0.0
+    found: list[tuple[float, tuple[float, ...]]] = []
     for size in range(1, len(columns) + 1):
         for subset in itertools.combinations(range(len(columns)), size):
             x = _solution([[products[i][j] for j in subset] for i in subset], [sums[i] for i in subset])
-            if x is None or min(x) < 0:
-                continue
-            # The squared errors add up to the number of rows less this.
-            explained = math.fsum(sums[i] * value for i, value in zip(subset, x, strict=True))
-            if explained > most_explained * (1 + 1e-9):
-                most_explained = explained
-                found = dict(zip(subset, x, strict=True))
-                best = tuple(found.get(i, 0.0) / norms[i] for i in range(len(columns)))
-    return best
+            if x is not None and min(x) >= 0:
+                error = len(columns[0]) - math.fsum(sums[i] * value for i, value in zip(subset, x, strict=True))
+                values = dict(zip(subset, x, strict=True))
+                found.append((error, tuple(values.get(i, 0.0) / norms[i] for i in range(len(columns)))))
+    acceptable = max(min(found)[0], _NOISE**2 * len(columns[0]))
+    return [model for error, model in found if error <= acceptable]
 
 
 def _solution(matrix: list[list[float]], right: list[float]) -> list[float] | None:

@@ -71,7 +71,8 @@ def run(
         UsageError: A backend cannot be opened: an unknown name or option, a missing library.
     """
     batches = batches_of(cases, settings.backends, finished)
-    sessions = [Session(settings, clock) for _ in range(min(settings.jobs, max(1, len(batches))))]
+    explained: dict[str, set[str]] = {}
+    sessions = [Session(settings, clock, explained) for _ in range(min(settings.jobs, max(1, len(batches))))]
     work = _Work(batches, sessions)
     with scratch.folder() as folder:
         jobs = [_Job(work, session, settings, folder, clock) for session in sessions]

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable
 
-import msgspec
-
 from backends import ConvProblem
 from harness import messages
 from harness.cases import Case
 from harness.entry import Entry
 from harness.errors import UserError
+from harness.explaining import Explainer
 from harness.plan import RunSettings
 from harness.probes import EVERY_PROBE
 from harness.records import Status
 from harness.worker_process import WorkerLost, WorkerProcess, WorkerTimeout
 
 _ORDINARY_DATA = "normal"
-# A pattern of failures shows in the first few; each takes seconds to shrink.
-_MOST_EXPLAINED = 5
-_EXPLAIN_LIMIT_S = 8.0
 # Giving memory back takes tens of milliseconds, ten times as long as checking a small problem.
 _SMALL_BYTES = 16 << 20
 # Loading a backend's libraries on a cold disk takes seconds; a hang must still end.
@@ -46,15 +41,26 @@ class Session:
     Args:
         settings: How workers are opened and what limits they have.
         clock: Seconds, for what each cell spends.
+        explained: Failures that have been explained, by backend, shared by sessions that work side by side.
     """
 
-    def __init__(self, settings: RunSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: RunSettings,
+        clock: Callable[[], float] = time.monotonic,
+        explained: dict[str, set[str]] | None = None,
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._workers: dict[str, _Worker] = {}
         self._opened: dict[str, messages.Opened] = {}
         self._unloadable: dict[str, str] = {}
-        self._explained: dict[str, set[str]] = {}
+        self._explainer = Explainer(
+            settings=settings,
+            ask=lambda backend, request: self._reply(self._worker(backend), request, settings.case_timeout_s),
+            drop=self._drop,
+            explained={} if explained is None else explained,
+        )
         self._oracle: _Worker | None = None
         self._living: set[_Worker] = set()
         self._stopping = threading.Lock()
@@ -154,28 +160,9 @@ class Session:
             if reply.outcome.status is not Status.OK:
                 entry.fail(reply.outcome.status, reply.outcome.reason or "failed its check")
             if reply.outcome.status is Status.WRONG:
-                self._explain(case, entry, reply)
-
-    def _explain(self, case: Case, entry: Entry, checked: messages.Checked) -> None:
-        """Have the first failures of a backend shrunk and diagnosed: one for each probe, a few in all.
-
-        A worker that does not live through that costs the explanation, not the verdict.
-        """
-        failed = next((item.name for item in checked.outcome.outcomes if not item.passed), None)
-        explained = self._explained.setdefault(entry.backend, set())
-        if failed not in EVERY_PROBE or failed in explained or len(explained) >= _MOST_EXPLAINED:
-            return
-        explained.add(failed)
-        limit_s = min(_EXPLAIN_LIMIT_S, self._settings.case_timeout_s / 2)
-        request = messages.Explain(problem=str(case.problem), probe=failed, seed=self._settings.seed, limit_s=limit_s)
-        try:
-            reply = self._reply(self._worker(entry.backend), request, self._settings.case_timeout_s)
-        except (WorkerLost, WorkerTimeout):
-            self._drop(entry.backend)
-            return
-        if isinstance(reply, messages.Explained):
-            outcome = dataclasses.replace(checked.outcome, explanation=reply.explanation)
-            entry.checked = msgspec.structs.replace(checked, outcome=outcome)
+                self._explainer.explain_wrong(case, entry, reply)
+        elif entry.status is Status.CRASHED and not self._settings.is_timed:
+            self._explainer.explain_crash(case, entry)
 
     def recheck(self, entry: Entry, folder: str) -> None:
         """Check outputs of timed calls."""

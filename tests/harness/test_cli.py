@@ -97,7 +97,7 @@ def test_exit_code_says_what_happened_and_wrong_beats_incomplete(
     assert ran.code == code
     if code == 2:
         assert "WRONG: faulty:FlippedKernel on tiny" in ran.err
-        assert re.search(r"repeat:? +python -m harness check --(problem|backend) ", ran.err)
+        assert re.search(r"repeat:? +python -m harness \w+ --(problem|backend) ", ran.err)
 
 
 def test_a_check_without_out_writes_nothing(

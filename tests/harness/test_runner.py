@@ -346,3 +346,18 @@ def test_a_worker_that_dies_over_an_explanation_costs_only_that() -> None:
     assert (first.status, second.status) == (Status.WRONG, Status.OK)
     assert first.check is not None
     assert first.check.explanation is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "smallest"),
+    [("SegfaultsOnGroups", "g2mb1ic2iw1oc2ow1kw1"), ("RaisesOnDilation", "g1mb1ic1iw1oc1ow1kw1dw1")],
+)
+def test_a_crash_names_the_smallest_problem_that_ends_in_the_same_way(fault: str, smallest: str) -> None:
+    case = Case(problem=ConvProblem.parse("g4mb2ic8ih12oc16kh3dh1ph2"), suite="test", group="g")
+
+    (cell,) = cells_of([f"faulty:{fault}"], [case], is_timed=False)
+
+    assert cell.status is Status.CRASHED
+    assert (cell.reason or "").endswith("ends in the same way")
+    named = (cell.reason or "").partition("; the smaller ")[2].removesuffix(" ends in the same way")
+    assert ConvProblem.parse(named) == ConvProblem.parse(smallest)

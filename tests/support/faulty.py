@@ -724,6 +724,22 @@ class RefusesToLoad(Correct):
         raise OSError("its shared library is missing")
 
 
+class SegfaultsOnGroups(Correct):
+    """Reads a null pointer wherever there is more than one group."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        if problem.groups > 1:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().prepare(problem, weight, bias)
+
+
+class RaisesOnDilation(Correct):
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        if max(problem.dilation) > 1:
+            raise IndexError("list index out of range")
+        return super().prepare(problem, weight, bias)
+
+
 class DiesWhenShrunk(FlippedKernel):
     """Wrong, and gone as soon as a problem has a single input channel."""
 
