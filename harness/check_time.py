@@ -2,7 +2,7 @@
 
 A check makes data, prepares and calls many times. For small problems that is a constant, whatever is computed; for
 large ones it is time per element read, per output (interpreted loops), per multiply-add (compiled ones), or per element
-of the kernels' spectra (transforms). Least squares find out which. Where several explanations are possible, the one that
+of the kernels' spectra (transforms). Least squares find out which. Where several explain what was seen, the one that
 promises most counts: taken for time per output, the constant would make every large problem look hopeless.
 """
 
@@ -19,8 +19,8 @@ from backends import ConvProblem
 _REMEMBERED = 64
 # The first few are cold: libraries start their threads, compilers compile.
 _ENOUGH = 3
-# Equal work takes 1.5 times as long now and then. A model with relative errors up to this explains what was seen.
-_NOISE = 0.4
+# Relative errors (root mean square) up to this may be noise: a model that leaves no more explains what was seen.
+_NOISE = 0.3
 # Columns that differ by less than this part of their length are one column.
 _LEAST_PIVOT = 1e-9
 

@@ -26,7 +26,7 @@ from harness.selection import Selection, SelectionError, seconds, select, size_b
 
 RESULTS = Path("results")
 _DEFAULT_BUDGET_S = 300.0
-# More wrong cells than this are a pattern that the first of them shows.
+# More wrong or unfinished cells than this are a pattern that the first of them shows.
 _MOST_WRONG_SAID = 5
 
 
@@ -255,6 +255,11 @@ def _show(header: RunHeader, cells: Sequence[Cell], folder: Path | None, *, is_q
             _say("\n".join(explanation_lines(cell.key.backend, explanation, header.seed)))
     if len(wrong) > _MOST_WRONG_SAID:
         _say(f"WRONG: {len(wrong) - _MOST_WRONG_SAID} more; --out DIR keeps all of them with their reasons")
+    unfinished = [cell for cell in cells if cell.status in tally.BROKEN_OFF]
+    for cell in unfinished[:_MOST_WRONG_SAID]:
+        status = cell.status.value.upper().replace("_", " ")
+        _say(f"{status}: {cell.key.backend} on {cell.label or cell.key.problem}: {cell.reason}")
+        _say(f"  repeat: {report.repeat_line(header, cell)}")
     if folder is not None:
         # Pictures need NumPy and matplotlib, which no other part of a command line has to wait for.
         from harness.report.edges import pictures_of

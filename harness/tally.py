@@ -13,7 +13,7 @@ EXIT_OK, EXIT_WRONG, EXIT_INCOMPLETE = 0, 2, 3
 
 # A backend that is right, wrong or declines has answered; the others leave a problem open.
 _DECIDED = (Status.OK, Status.NOISY, Status.WRONG, Status.UNSUPPORTED)
-_BROKEN_OFF = (Status.CRASHED, Status.TIMEOUT, Status.OUT_OF_MEMORY)
+BROKEN_OFF = (Status.CRASHED, Status.TIMEOUT, Status.OUT_OF_MEMORY)
 _LEFT_OPEN = (Status.SKIPPED, Status.MISTRUSTED)
 
 
@@ -65,7 +65,7 @@ def exit_code(header: RunHeader, cells: Sequence[Cell], *, was_interrupted: bool
     statuses = {cell.status for cell in cells}
     if Status.WRONG in statuses:
         return EXIT_WRONG
-    if was_interrupted or statuses.intersection(_BROKEN_OFF):
+    if was_interrupted or statuses.intersection(BROKEN_OFF):
         return EXIT_INCOMPLETE
     if header.is_timed:
         return EXIT_INCOMPLETE if statuses == {Status.SKIPPED} else EXIT_OK

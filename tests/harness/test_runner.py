@@ -295,12 +295,14 @@ def test_references_are_gone_when_the_events_are_closed(tmp_path: Path, monkeypa
 
 
 def test_a_check_waits_as_long_as_its_limit_and_skips_what_is_predicted_to_need_more() -> None:
-    small = [Case(problem=ConvProblem.parse(f"ic2ih{h}oc4kh3"), suite="test", group="g") for h in (10, 20, 30, 40)]
+    small = [
+        Case(problem=ConvProblem.parse(f"ic2ih{h}oc4kh3"), suite="test", group="g") for h in (10, 15, 20, 25, 30, 40)
+    ]
     large = Case(problem=ConvProblem.parse("ic64ih112oc64kh3ph1"), suite="test", group="g")
 
     *right, last = cells_of(["naive"], [*small, large], case_timeout_s=5.0, budget_s=math.inf, is_timed=False)
 
-    assert [cell.status for cell in right] == [Status.OK] * 4
+    assert [cell.status for cell in right] == [Status.OK] * 6
     assert last.status is Status.SKIPPED
     assert "checking is predicted to take" in (last.reason or "")
 
