@@ -7,7 +7,7 @@ TORCH := 2.13.0
 BIN := $(VENV)/bin
 CORES := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 
-.PHONY: run test check check-sample check-all format asv lock clean help
+.PHONY: run test check check-sample check-all sabotage-table format asv lock clean help
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ check-sample: $(VENV)/.run-ready  ## check every backend on a stratified sample 
 check-all: $(VENV)/.run-ready  ## check every backend on every shape of every table but the extreme ones (hours)
 	$(BIN)/python -m harness check --suite all --jobs $(CORES) --case-timeout 60s \
 		--out results/check-all-$$(date -u +%Y%m%dT%H%M%SZ)
+
+sabotage-table: $(VENV)/.dev-ready  ## write docs/sabotage.md: which check catches which broken backend (two minutes)
+	PYTHONPATH=.:tests:tests/support:tests/harness $(BIN)/python -m sabotage_table docs/sabotage.md
 
 format: $(VENV)/.dev-ready  ## rewrite the code in house style
 	$(BIN)/ruff check --fix .

@@ -241,7 +241,8 @@ def _show(header: RunHeader, cells: Sequence[Cell], folder: Path | None, *, is_q
         console = PlainConsole()
         console.print(report.terminal_tables(header, cells, width=console.width))
         if not header.is_timed:
-            console.print("\n" + "\n".join(map(str, tally.coverage(header, cells))), highlight=False, markup=False)
+            lines = "\n".join(map(str, tally.coverage(header, cells)))
+            console.print(f"\n{lines}", highlight=False, markup=False, soft_wrap=True)
     place = {key: number for number, key in enumerate(header.plan)}
     # Jobs end their cells in any order; two runs of the same plan should read the same.
     wrong = [cell for cell in cells if cell.status is Status.WRONG]

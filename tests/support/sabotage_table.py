@@ -29,7 +29,8 @@ def page() -> str:
     checks = conformance.checks()
     lines = [_HEAD]
     for number, check in enumerate(checks, 1):
-        lines.append(f"{number}. **{check.name}** ({len(check.problems)} problems): {check.promise}")
+        by = f", by {' and '.join(check.probes)}" if check.probes else ""
+        lines.append(f"{number}. **{check.name}**: {len(check.problems)} problems{by}")
     lines += ["", _row("broken backend", "what it does", *map(str, range(1, len(checks) + 1)))]
     lines.append("|---|---|" + ":-:|" * len(checks))
     named: dict[str, set[str]] = {"Correct": set()}
