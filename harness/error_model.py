@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends import Algorithm, Array, ConvProblem
+from backends.geometry import kernel_extent
 from backends.winograd_transforms import WinogradTransform, toom_cook
 from harness import reference as oracle
 from harness import winograd_bound
@@ -78,8 +79,8 @@ def tolerance(
         norms = np.broadcast_to(_norms(arrays, problem)[:, :, None], reference.magnitude.shape)
         # Each of the transforms' stages rounds subnormal numbers by up to half of the smallest.
         lost = tiny * math.log2(_points(problem)) * (1 + _weight_norm(arrays, problem))
-        # Products of spectra are summed over the channels, in any order.
-        stages, channels = math.log2(_points(problem)), problem.C_in // problem.groups
+        # Beside its stages a transform has the products, which are summed over the channels, in any order.
+        stages, channels = 1 + math.log2(_points(problem)), problem.C_in // problem.groups
         certain = _TRANSFORM_CONSTANT * stages + channels
         usual = _USUAL_TRANSFORM_CONSTANT * stages + min(channels, _USUAL_LAMBDA * math.sqrt(channels))
         floor = _TRANSFORM_CONSTANT * lost + of_oracle
@@ -177,9 +178,16 @@ def usual_operand_bits(problem: ConvProblem) -> float:
 
 
 def _points(problem: ConvProblem) -> int:
-    """Length of a transform over the whole padded input; 2 at least, so that its logarithm is 1."""
-    sizes = (size + begin + end for size, (begin, end) in zip(problem.spatial, problem.padding, strict=True))
-    return max(2, math.prod(sizes))
+    """Length of a transform over the whole padded input and the kernel beside it; 2 at least, for one stage."""
+    return max(
+        2,
+        math.prod(
+            size + begin + end + kernel_extent(kernel, dilation) - 1
+            for size, (begin, end), kernel, dilation in zip(
+                problem.spatial, problem.padding, problem.kernel, problem.dilation, strict=True
+            )
+        ),
+    )
 
 
 def _norms(arrays: ConvArrays, problem: ConvProblem) -> Array:
