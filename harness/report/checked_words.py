@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 EXCUSED = "†"
 """After a number, or in place of one: on some problem an error beyond its bound passed, and a note says why."""
+_LARGEST_BELOW = 0.99
 _LEAST_SHARE = 0.001
 
 # Of cells, in the order of a table; "right" is said of those that passed.
@@ -58,8 +59,10 @@ def mark_of(name: str, tally: ProbeTally | None) -> Mark:
 
 
 def share_text(share: float) -> str:
-    """An error over its bound: "0.63"."""
-    return f"<{_LEAST_SHARE:g}" if 0 < share < _LEAST_SHARE else digits(share, 2)
+    """An error over its bound: "0.63". What is below the bound is never rounded up to it."""
+    if 0 < share < _LEAST_SHARE:
+        return f"<{_LEAST_SHARE:g}"
+    return f"{min(share, _LARGEST_BELOW):.2f}" if _LARGEST_BELOW < share < 1 else digits(share, 2)
 
 
 def closest_text(slack: Slack | None) -> str:

@@ -146,7 +146,7 @@ def network_tables(findings: Findings) -> tuple[NetworkTable, ...]:
             ),
         )
         for found in findings.groups
-        if is_network(found.group)
+        if findings.header.is_timed and is_network(found.group)
     )
 
 
