@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from backends import Algorithm, Array, ConvProblem
+from backends.dtypes import numpy_dtype
 from backends.winograd_transforms import WinogradTransform
 from harness import error_model
 from harness.inputs import LEAST_EXPONENT, SIGNIFICAND_BITS, ConvArrays
@@ -72,7 +73,7 @@ def judge(
     if name == "exact":
         return _judge_exact(sampled, reference, problem, algorithm, total)
     tolerance = error_model.tolerance(problem, algorithm, arrays, reference, transforms)
-    return _judge_real(name, sampled, reference, problem, algorithm, tolerance)
+    return _judge_real(name, sampled, reference, problem, algorithm, tolerance, has_transforms=transforms is not None)
 
 
 def form_defect(y: object, problem: ConvProblem, *, may_be_special: bool = False) -> str | None:
@@ -81,8 +82,9 @@ def form_defect(y: object, problem: ConvProblem, *, may_be_special: bool = False
         return f"returned a {type(y).__name__}, expected a NumPy array"
     if y.shape != problem.y_shape:
         return f"returned shape {y.shape}, expected {problem.y_shape}"
-    if y.dtype.name != problem.dtype:
-        return f"returned dtype {y.dtype.name}, expected {problem.dtype}"
+    if y.dtype != numpy_dtype(problem.dtype):
+        order = "" if y.dtype.isnative else " of the other byte order"
+        return f"returned dtype {y.dtype.name}{order}, expected {problem.dtype}"
     if not may_be_special and not (is_finite := np.isfinite(y)).all():
         where = np.unravel_index(int(np.argmin(is_finite)), y.shape)
         return f"{_at(where)} is {y[where]}, though inputs are finite"
@@ -118,10 +120,9 @@ def _judge_exact(
     if wrong:
         index = np.unravel_index(int(np.argmax(is_wrong)), y.shape)
         where = _position(index, reference, problem)
-        detail = (
-            f"{wrong} of {y.size} outputs checked differ; first at {_at(where)}:"
-            f" got {y[index]:.6g}, expected {reference.y[index]:.6g}"
-        )
+        got_text, true_text = _told_apart(float(y[index]), float(reference.y[index]))
+        differ = f"{wrong} of {y.size} outputs checked differ"
+        detail = f"{differ}; first at {_at(where)}: got {got_text}, expected {true_text}"
     return ProbeOutcome(
         name="exact",
         passed=not wrong,
@@ -141,6 +142,8 @@ def _judge_real(
     problem: ConvProblem,
     algorithm: Algorithm,
     tolerance: error_model.Tolerance,
+    *,
+    has_transforms: bool,
 ) -> ProbeOutcome:
     detail, note = _poison_defect(y, reference, problem, algorithm)
     # A poisoned output has been judged already; so has one that a transform spread the poison to.
@@ -162,6 +165,8 @@ def _judge_real(
     operand_bits = error_model.operand_bits(difference, reference.energy) if name == "normal" else None
     # What the arithmetic inside is like says more than by how much it misses a bound.
     detail = narrowness(operand_bits, problem, algorithm) or detail
+    if detail is not None and algorithm is Algorithm.WINOGRAD and not has_transforms:
+        detail += "; it names no transforms, so those of F(4, k) were assumed: see backends/winograd_transforms.py"
     return ProbeOutcome(
         name=name,
         passed=detail is None,
@@ -232,11 +237,10 @@ def _poison_defect(
     spread = ~np.isfinite(y) & ~is_poisoned
     kind = "a NaN" if np.isnan(reference.poison).any() else "an infinity"
     pairs = problem.dtype in error_model.STORAGE_ONLY
-    if algorithm in MIXES_POSITIONS or pairs:
-        # Transforms make NaN of infinities, and of all they mix them with; so does a pair with a zero weight.
-        lost = is_poisoned & np.isfinite(y)
-    else:
-        lost = is_poisoned & ~((y == reference.poison) | (np.isnan(y) & np.isnan(reference.poison)))
+    # NaN shows as well that an infinity was read: compensated sums make that of it. Transforms and pairs of products
+    # mix it with others, which leaves not even the sign.
+    is_mixed = algorithm in MIXES_POSITIONS or pairs
+    lost = is_poisoned & (np.isfinite(y) if is_mixed else ~((y == reference.poison) | np.isnan(y)))
     if lost.any():
         index = np.unravel_index(int(np.argmax(lost)), y.shape)
         first = _at(_position(index, reference, problem))
@@ -245,7 +249,8 @@ def _poison_defect(
             f" got {y[index]:.6g}, expected {reference.poison[index]:g}"
         ), None
     if not spread.any():
-        return None, None
+        became_nan = is_poisoned & np.isnan(y) & ~np.isnan(reference.poison)
+        return None, "an infinity comes out as NaN where it is read" if became_nan.any() else None
     clean = y.size - int(np.count_nonzero(is_poisoned))
     share = f"{kind} spread to {_percent(int(np.count_nonzero(spread)) / clean)} of the outputs that do not read it"
     if algorithm in MIXES_POSITIONS:
@@ -255,6 +260,15 @@ def _poison_defect(
         return None, f"{share}, as instructions do that multiply {problem.dtype} in pairs"
     where = _position(np.unravel_index(int(np.argmax(spread)), y.shape), reference, problem)
     return f"{share}; first at {_at(where)}", None
+
+
+def _told_apart(one: float, other: float) -> tuple[str, str]:
+    """Two numbers with as few digits, six at least, as tell them apart."""
+    for digits in range(6, 18):
+        texts = f"{one:.{digits}g}", f"{other:.{digits}g}"
+        if texts[0] != texts[1]:
+            break
+    return texts
 
 
 def _percent(part: float) -> str:

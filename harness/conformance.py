@@ -32,7 +32,11 @@ SUITE = "conformance"
 _SHRINK_LIMIT_S = 10.0
 _RIGHT_SUMS = ("exact", "one-hot")
 # A family of problems is examined on integers and on a single 1, unless it is there for another kind of data.
-_FAMILY_PROBES = {"long sums": ("exact", "normal", "uniform"), "more than one tile": ("exact", "normal", "repeat")}
+_FAMILY_PROBES = {
+    "long sums": ("exact", "normal", "uniform"),
+    "more than one tile": ("exact", "normal", "repeat"),
+    "features meet": ("exact", "one-hot", "nan"),
+}
 # What does not depend on a shape is examined on these families, which among them have every feature.
 _ON_MANY = (
     "each axis has its own stride",

@@ -7,6 +7,7 @@ must repeat, and outputs must last.
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 import zlib
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import HOST, Array, ConvBackend, ConvCall, ConvProblem
+from backends import HOST, Algorithm, Array, ConvBackend, ConvCall, ConvProblem
 from backends.dtypes import numpy_dtype
 from harness import check, inputs, reference
 from harness.inputs import ConvArrays
@@ -140,9 +141,19 @@ def compute(backend: ConvBackend, problem: ConvProblem, arrays: ConvArrays) -> A
 
 
 def transforms_of(backend: ConvBackend, problem: ConvProblem) -> Sequence[Any] | None:
-    """The transforms that a Winograd backend says it uses, or None."""
-    transforms = getattr(backend, "transforms", None)
-    return None if transforms is None else list(transforms(problem))
+    """The transforms that a Winograd backend says it uses, or None.
+
+    Raises:
+        TypeError: It has a method `transforms` that does not name one for each axis.
+    """
+    if backend.algorithm is not Algorithm.WINOGRAD or not hasattr(backend, "transforms"):
+        return None
+    named = backend.transforms(problem)
+    if not isinstance(named, Sequence) or len(named) != problem.ndim:
+        raise TypeError(
+            f"transforms returned {named!r}; expected a transform, or None, for each of {problem.ndim} axes"
+        )
+    return named
 
 
 def poison_memory(problem: ConvProblem) -> None:
@@ -244,18 +255,37 @@ def _inputs(subject: _Subject) -> _Finding:
 
 
 def _layouts(subject: _Subject) -> _Finding:
-    """Give the same numbers in other places of memory; what lies between and around them is NaN."""
+    """Give the same numbers in other places of memory; what lies between and around them is NaN.
+
+    One convolution prepared for all of them must not take the layout of the first for that of the others. To refuse
+    loudly is no wrong result, but users will want to know.
+    """
     if subject.backend.device is not HOST:
         return _Finding()
-    for kind, view in _views(subject.sample.arrays.x):
+    arrays, refusals = subject.sample.arrays, []
+    call = subject.prepare()
+    attempts: list[tuple[str, Callable[[], Any]]] = [
+        (f"{kind} x", functools.partial(subject.answer, call, view)) for kind, view in _views(arrays.x)
+    ]
+    for kind, view in _views(arrays.weight):
+        bias = None if arrays.bias is None else np.repeat(arrays.bias, 2)[::2]
+        given = ConvArrays(x=arrays.x, weight=view, bias=bias)
+        attempts.append((f"{kind} weight", functools.partial(_prepared_answer, subject, given)))
+    for kind, attempt in attempts:
         try:
-            y = subject.answer(subject.prepare(), view)
-        except (TypeError, ValueError, RuntimeError) as error:
-            # To refuse loudly is no wrong result, but users will want to know.
-            return _Finding(note=f"refuses {kind} x: {type(error).__name__}: {str(error)[:200]}")
+            y = attempt()
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever foreign code raises is a refusal
+            refusals.append(f"{kind}: {type(error).__name__}: {str(error)[:200]}")
+            continue
         if (defect := subject.defect(y)) is not None:
-            return _Finding(defect=f"on {kind} x: {defect}")
-    return _Finding()
+            return _Finding(defect=f"on {kind}: {defect}")
+    return _Finding(note=f"refuses {refusals[0]}" if refusals else None)
+
+
+def _prepared_answer(subject: _Subject, given: ConvArrays) -> Any:
+    return subject.answer(subject.prepare(given), given.x)
 
 
 def _views(x: Array) -> Iterator[tuple[str, Array]]:
@@ -319,7 +349,32 @@ def _outputs(subject: _Subject) -> _Finding:
     for own, own_x, expected in ((call, x, 2 * bias - before), (other, other_x, before - 2 * bias)):
         if not subject.is_same(subject.answer(own, own_x), expected):
             return _Finding(defect="a call on a refilled input does not answer what is in it now")
-    return _Finding()
+    return _Finding(defect=_leftover(subject, call, before))
+
+
+def _leftover(subject: _Subject, call: ConvCall, right: Array) -> str | None:
+    """What an earlier call, earlier weights or a convolution of another shape leaves behind in a workspace, or None."""
+    problem, arrays = subject.problem, subject.sample.arrays
+    refilled = arrays.weight.copy()
+    subject.answer(subject.prepare(ConvArrays(x=arrays.x, weight=refilled, bias=arrays.bias)), arrays.x)
+    np.negative(refilled, out=refilled)
+    again = subject.prepare(ConvArrays(x=arrays.x, weight=refilled, bias=arrays.bias))
+    bias = 0 if arrays.bias is None else arrays.bias.reshape(-1, *(1,) * problem.ndim)
+    if not subject.is_same(subject.answer(again, arrays.x), 2 * bias - right):
+        return "preparing again with refilled weights does not give their own answer"
+    with np.errstate(invalid="ignore"):
+        subject.answer(call, np.full_like(arrays.x, np.nan))
+    if not subject.is_same(subject.answer(call, arrays.x), right):
+        return "after an input of NaN, a call on numbers does not give its own answer"
+    if any(map(any, problem.padding)):
+        padded = tuple(begin + size + end for size, (begin, end) in zip(problem.spatial, problem.padding, strict=True))
+        unpadded = problem.replace(spatial=padded, padding=0)
+        if subject.backend.why_unsupported(unpadded) is None:
+            other = subject.backend.prepare(unpadded, arrays.weight, arrays.bias)
+            subject.answer(other, np.ones(unpadded.x_shape, arrays.x.dtype))
+            if not subject.is_same(subject.answer(call, arrays.x), right):
+                return "another convolution, whose input is as large as this one's padded input, spoils its answers"
+    return None
 
 
 _CALLING = {"inputs": _inputs, "layouts": _layouts, "repeat": _repeat, "outputs": _outputs}

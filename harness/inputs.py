@@ -124,15 +124,17 @@ def denormal_arrays(problem: ConvProblem, seed: int) -> ConvArrays:
 
 
 def nan_arrays(problem: ConvProblem, seed: int) -> ConvArrays:
-    """Normal data with one NaN, at a pixel in the middle of what the first image's first channel is read for."""
+    """Normal data with a NaN in the middle of the first image's first channel and in the last corner of all."""
     arrays = normal_arrays(problem, seed)
+    arrays.x[(-1,) * arrays.x.ndim] = np.nan
     arrays.x[(0, 0, *middle_pixel(problem))] = np.nan
     return arrays
 
 
 def infinity_arrays(problem: ConvProblem, seed: int) -> ConvArrays:
-    """Normal data with one infinity where `nan_arrays` has its NaN: outputs that read it are infinite, with a sign."""
+    """Normal data with infinities of both signs where `nan_arrays` has NaN: outputs that read one have its sign."""
     arrays = normal_arrays(problem, seed)
+    arrays.x[(-1,) * arrays.x.ndim] = -np.inf
     arrays.x[(0, 0, *middle_pixel(problem))] = np.inf
     return arrays
 

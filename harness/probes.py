@@ -12,11 +12,11 @@ PROMISES = {
     "nan": "a NaN reaches the outputs that read it and, but for transforms, no others",
     "infinity": "an infinity reaches the outputs that read it with the right sign and, but for transforms, no others",
     "inputs": "x, weight and bias are as they were after preparing and calling",
-    "layouts": "slices, reversed, transposed, unaligned and read-only inputs give what their copies give",
-    "repeat": "the same input gives the same answer each time",
+    "repeat": "the same integers give the same answer each time",
+    "layouts": "slices, reversed, transposed, unaligned and read-only x and weight give what their copies give",
     "outputs": "an output lasts until the next call, whatever else is prepared, called or refilled meanwhile",
 }
-CALLING_PROBES = ("inputs", "layouts", "repeat", "outputs")
+CALLING_PROBES = ("inputs", "repeat", "layouts", "outputs")
 EVERY_PROBE = tuple(PROMISES)
 # Those that are kinds of data, each a name of `inputs.DATA_SETS`.
 DATA_PROBES = tuple(name for name in EVERY_PROBE if name not in CALLING_PROBES)

@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 import backends
-from backends import HOST, Array, ConvBackend, ConvCall, ConvError, ConvProblem, threads
+from backends import HOST, Algorithm, Array, ConvBackend, ConvCall, ConvError, ConvProblem, threads
+from backends.errors import BackendSpecError
 from harness import check, examination, explanation, inputs, messages, reference, sampling
 from harness.inputs import ConvArrays
 from harness.records import Status
@@ -106,6 +107,7 @@ class Worker:
         start = self._clock()
         self._backend = backends.get(request.backend)
         import_ns = self._clock() - start
+        _require_protocol(self._backend)
         if request.memory_limit_bytes is not None:
             _limit_memory(request.memory_limit_bytes)
         return messages.Opened(
@@ -120,9 +122,11 @@ class Worker:
         if backend is None:
             raise RuntimeError("no backend is open; the coordinator must send Open first")
         problem = ConvProblem.parse(request.problem)
-        reason = backend.why_unsupported(problem)
+        reason: object = backend.why_unsupported(problem)
+        if reason is not None and not (isinstance(reason, str) and reason.strip()):
+            raise TypeError(f"why_unsupported returned {reason!r}; expected None, or a reason in words")
         if reason is not None:
-            return messages.Declined(reason=reason)
+            return messages.Declined(reason=str(reason))
         arrays = inputs.data_set(problem, request.data, request.seed)
         checksum = examination.checksum(arrays.x)
         x = backend.device.put(arrays.x)
@@ -227,6 +231,17 @@ class Worker:
         return messages.Rechecked(defect=None)
 
 
+def _require_protocol(backend: ConvBackend) -> None:
+    """Refuse a backend whose name or algorithm is of the wrong type: nothing could be said about it."""
+    for attribute, wanted in (("name", str), ("algorithm", Algorithm)):
+        value = getattr(backend, attribute)
+        if not isinstance(value, wanted):
+            raise BackendSpecError(
+                f"{type(backend).__name__}.{attribute} is {value!r}; give a {wanted.__name__}"
+                + (", such as Algorithm.DIRECT" if wanted is Algorithm else "")
+            )
+
+
 def _refer(request: messages.Refer) -> messages.Done:
     problem = ConvProblem.parse(request.problem)
     for name in examination.data_of(examination.probes_for(problem, request.probes)[0]):
@@ -318,7 +333,8 @@ def _limit_memory(extra_bytes: int) -> None:
 
 
 def _failure(error: Exception, *, is_usage: bool) -> messages.Failed:
-    text = f"{type(error).__name__}: {error}"
+    # What foreign code says may hold half a character, which no JSON can.
+    text = f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode()
     # Libraries have their own exceptions for a failed allocation.
     is_out_of_memory = "memory" in text.lower() and any(word in text.lower() for word in ("alloc", "out of memory"))
     reason = str(error) if is_usage else text

@@ -50,6 +50,9 @@ CAUGHT_BY = [
     ("NarrowOutputsInStridedVolumes", "sizes of one"),
     ("AllZeros", "kernel as large as the image"),
     ("SecondTileLost", "more than one tile"),
+    ("GroupsWithDilation", "features meet"),
+    ("BatchWithStride", "features meet"),
+    ("OtherByteOrder", "output has its form"),
     ("OneNan", "output has its form"),
     ("WrongDtype", "output has its form"),
     ("WrongShape", "output has its form"),
@@ -64,6 +67,7 @@ CAUGHT_BY = [
     ("FlushesFaintOutputs", "faint values survive bright ones"),
     ("DenormalsGarbled", "denormals are computed"),
     ("SwallowsNan", "nan stays where it is read"),
+    ("LastImageLosesNan", "features meet"),
     ("SpreadsNan", "nan stays where it is read"),
     ("InfinityWithoutSign", "infinity stays where it is read"),
     ("SaturatesInfinity", "infinity stays where it is read"),
@@ -71,6 +75,8 @@ CAUGHT_BY = [
     ("MutatesLater", "inputs are left alone"),
     ("MutatesWeight", "inputs are left alone"),
     ("ReadsBeyondView", "views are read as they are"),
+    ("ReadsWeightMemory", "views are read as they are"),
+    ("LayoutOfTheFirstCall", "views are read as they are"),
     ("RacesNowAndThen", "same input same answer"),
     ("WrongLater", "same input same answer"),
     ("PreviousAnswer", "outputs last until the next call"),
@@ -78,6 +84,9 @@ CAUGHT_BY = [
     ("CachesByAddress", "outputs last until the next call"),
     ("SharedOutputBuffer", "outputs last until the next call"),
     ("SharedWeights", "outputs last until the next call"),
+    ("WeightsByAddress", "outputs last until the next call"),
+    ("AddsToOldOutput", "outputs last until the next call"),
+    ("SharedHalo", "outputs last until the next call"),
     ("WritesLate", "outputs last until the next call"),
     ("WrongEntry", "kernel axes keep their order"),
     ("TailDropped", "every row is written"),
@@ -152,6 +161,8 @@ def test_sixteen_bit_results_of_pytorch_pass_every_check_but_where_its_own_kerne
     backend = backends.get("torch")
 
     for check in CHECKS.values():
+        if dtype == "bfloat16" and check.name == "views are read as they are":
+            continue  # a view that looks like channels-last gets the kernel that test_pytorch_bfloat16.py is about
         result = conformance.run_check(check, backend, dtype)
         assert result.failure is None, result.failure
         assert result.examined > 0

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import faulty
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from strategies import conv_problems, problem_arrays
 
@@ -73,18 +75,31 @@ def test_large_problems_get_the_quick_probes_and_say_what_was_left_out() -> None
 
     assert probes == ("exact", "normal")
     assert (left_out or "").startswith(
-        "uniform, wide range, one-hot, denormal, nan, infinity, inputs, layouts, repeat, outputs"
+        "uniform, wide range, one-hot, denormal, nan, infinity, inputs, repeat, layouts, outputs"
     )
     assert "1,073,778,688 numbers" in (left_out or "")
     assert examination.probes_for(problem, ("exact", "normal")) == (("exact", "normal"), None)
     assert examination.probes_for(PROBLEM, EVERY_PROBE) == (EVERY_PROBE, None)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
-def test_memory_freed_before_a_call_holds_what_no_right_output_is(dtype: str) -> None:
-    problem = ConvProblem.parse("ic1ih16oc4kh3").replace(dtype=dtype)
+IN_A_FRESH_PROCESS = """
+import numpy as np
+from backends import ConvProblem
+from harness import examination
 
+for dtype in ("float32", "float64", "float16", "bfloat16"):
+    problem = ConvProblem.parse("ic1ih16oc4kh3").replace(dtype=dtype)
     examination.poison_memory(problem)
     fresh = np.empty(problem.y_shape, examination.numpy_dtype(dtype))
+    with np.errstate(invalid="ignore"):
+        print(np.isnan(fresh).mean())
+"""
 
-    assert np.isnan(fresh.astype(np.float64)).mean() > 0.9
+
+def test_memory_freed_before_a_call_holds_what_no_right_output_is() -> None:
+    # What a long-lived process has freed earlier is anyone's guess; a worker is young.
+    run = subprocess.run([sys.executable, "-c", IN_A_FRESH_PROCESS], capture_output=True, text=True, check=True)
+
+    shares = [float(line) for line in run.stdout.split()]
+    assert len(shares) == 4
+    assert min(shares) > 0.9

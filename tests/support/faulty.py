@@ -567,6 +567,108 @@ class ReadsBeyondView(Correct):
         return call
 
 
+class ReadsWeightMemory(Correct):
+    """Takes any weights for C-contiguous and reads their memory from its lowest address on."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        if weight.flags.c_contiguous or weight.base is None:
+            return super().prepare(problem, weight, bias)
+        flat = np.asarray(weight.base).ravel(order="K")
+        return super().prepare(problem, np.nan_to_num(np.resize(flat, weight.shape), nan=3), bias)
+
+
+class AddsToOldOutput(Correct):
+    """Multiplies its buffer by 0 before it adds to it, which NaN survives."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        right = super().prepare(problem, weight, bias)
+        buffer = np.zeros(problem.y_shape, problem.dtype)
+
+        def call(x: Array) -> Array:
+            with np.errstate(invalid="ignore"):
+                buffer[...] = 0 * buffer + right(x)
+            return buffer
+
+        return call
+
+
+class SharedHalo(Correct):
+    """One padded workspace for each padded shape of the process, whose border is zeroed when it is made only."""
+
+    _workspaces: ClassVar[dict[tuple[object, ...], Array]] = {}
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        sizes = tuple(a + n + b for n, (a, b) in zip(problem.spatial, problem.padding, strict=True))
+        inner = tuple(slice(a, a + n) for n, (a, _) in zip(problem.spatial, problem.padding, strict=True))
+        right = super().prepare(problem.replace(spatial=sizes, padding=0), weight, bias)
+        key = (problem.N, problem.C_in, sizes, problem.dtype)
+        workspace = self._workspaces.setdefault(key, np.zeros((problem.N, problem.C_in, *sizes), problem.dtype))
+        if any(map(any, problem.padding)):
+            workspace[...] = 0
+
+        def call(x: Array) -> Array:
+            workspace[(..., *inner)] = x
+            return right(workspace)
+
+        return call
+
+
+class LayoutOfTheFirstCall(Correct):
+    """Remembers whether its first input was reversed, and takes all others to be like it."""
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        right = super().prepare(problem, weight, bias)
+        first: list[bool] = []
+
+        def call(x: Array) -> Array:
+            first.append(min(x.strides) < 0)
+            return right(x if first[0] == (min(x.strides) < 0) else np.flip(x))
+
+        return call
+
+
+class WeightsByAddress(Correct):
+    """Packs the weights of an address once, whatever lies there later."""
+
+    _packed: ClassVar[dict[tuple[object, ...], ConvCall]] = {}
+
+    def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
+        key = (weight.ctypes.data, weight.strides, str(problem), None if bias is None else bias.tobytes())
+        if key not in self._packed:
+            kept = weight.copy()
+            self._packed[key] = super().prepare(problem, kept, bias)
+        return self._packed[key]
+
+
+class LastImageLosesNan(Transformed):
+    """Replaces NaN by 0 in all images but the first."""
+
+    def spoil(self, y: Array, x: Array, problem: ConvProblem) -> object:
+        y[1:] = np.nan_to_num(y[1:])
+        return y
+
+
+class GroupsWithDilation(Transformed):
+    """Wrong only where groups and dilation meet."""
+
+    def spoil(self, y: Array, x: Array, problem: ConvProblem) -> object:
+        return -y if problem.groups > 1 and max(problem.dilation) > 1 else y
+
+
+class BatchWithStride(Transformed):
+    """Forgets all images but the first where a stride is taken."""
+
+    def spoil(self, y: Array, x: Array, problem: ConvProblem) -> object:
+        if max(problem.stride) > 1:
+            y[1:] = 0
+        return y
+
+
+class OtherByteOrder(Transformed):
+    def spoil(self, y: Array, x: Array, problem: ConvProblem) -> object:
+        return y.astype(y.dtype.newbyteorder())
+
+
 class RefusesViews(Correct):
     """Says so instead of reading what is not C-contiguous: no fault."""
 
