@@ -155,11 +155,7 @@ def _judge_real(
         if name == "denormal" and _is_flushed(y, reference, problem, tolerance):
             note = "numbers below the normal range come out as 0: denormals are flushed"
         else:
-            detail = (
-                f"error {_in_units(difference, tolerance, worst):.3g} u|x||w| exceeds the bound"
-                f" {_in_units(tolerance.allowed, tolerance, worst):.3g} for {algorithm.value}; worst at"
-                f" {_at(_position(worst, reference, problem))}: got {y[worst]:.9g}, expected {reference.y[worst]:.9g}"
-            )
+            detail = _excess(y, reference, problem, algorithm, difference, tolerance, worst)
     elif detail is None and note is None and name not in _EXTRAORDINARY:
         note = _unusual(difference, tolerance, algorithm)
     operand_bits = error_model.operand_bits(difference, reference.energy) if name == "normal" else None
@@ -181,6 +177,26 @@ def _judge_real(
         outputs_total=math.prod(problem.y_shape),
         detail=detail,
         note=note,
+    )
+
+
+def _excess(
+    y: Array,
+    reference: Reference,
+    problem: ConvProblem,
+    algorithm: Algorithm,
+    difference: Array,
+    tolerance: error_model.Tolerance,
+    worst: tuple[np.intp, ...],
+) -> str:
+    """By how much the worst output is off, and where."""
+    where = _at(_position(worst, reference, problem))
+    if reference.magnitude[worst] == 0:
+        return f"{where} is {y[worst]:.9g}, where every product is 0"
+    return (
+        f"error {_in_units(difference, tolerance, worst):.3g} u|x||w| exceeds the bound"
+        f" {_in_units(tolerance.allowed, tolerance, worst):.3g} for {algorithm.value}; worst at {where}:"
+        f" got {y[worst]:.9g}, expected {reference.y[worst]:.9g}"
     )
 
 
