@@ -168,8 +168,8 @@ def usual_operand_bits(problem: ConvProblem) -> float:
     """The fewest `operand_bits` that arithmetic in the problem's own type leaves on independent zero-mean data.
 
     The worst order that does not look at the data is one running sum: its i-th partial sum has the size sqrt(i), so
-    that the errors' squares add up to 0.425**2 * u**2 * n**2 / 2, with the products' own to n**2 / 2 + n, against an energy
-    of n. Rounding to a storage type adds one more rounding of the whole.
+    that the errors' squares add up to 0.425**2 * u**2 * n**2 / 2, with the products' own to n**2 / 2 + n, against an
+    energy of n. Rounding to a storage type adds one more rounding of the whole.
     """
     n = terms(problem)
     of_sum = (unit_roundoff(accumulation_dtype(problem.dtype)) ** 2) * (n / 2 + 1)
