@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -52,7 +49,7 @@ class Session:
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._workers: dict[str, _Worker] = {}
+        self._workers: dict[str, WorkerProcess] = {}
         self._opened: dict[str, messages.Opened] = {}
         self._unloadable: dict[str, str] = {}
         self._explainer = Explainer(
@@ -61,8 +58,8 @@ class Session:
             drop=self._drop,
             explained={} if explained is None else explained,
         )
-        self._oracle: _Worker | None = None
-        self._living: set[_Worker] = set()
+        self._oracle: WorkerProcess | None = None
+        self._living: set[WorkerProcess] = set()
         self._stopping = threading.Lock()
         self._is_stopped = False
 
@@ -186,7 +183,7 @@ class Session:
             return ("exact", data)
         return tuple(dict.fromkeys([*(self._settings.probes or EVERY_PROBE), *([case.data] if case.data else [])]))
 
-    def _worker(self, backend: str) -> _Worker:
+    def _worker(self, backend: str) -> WorkerProcess:
         """The backend's worker, opened if there is none."""
         if backend in self._workers:
             return self._workers[backend]
@@ -209,15 +206,15 @@ class Session:
         self._workers[backend] = worker
         return worker
 
-    def _started(self) -> _Worker:
-        worker = _Worker(self._settings.threads)
+    def _started(self) -> WorkerProcess:
+        worker = WorkerProcess(self._settings.threads)
         with self._stopping:
             self._living.add(worker)
             if self._is_stopped:
                 worker.kill()
         return worker
 
-    def _reply(self, worker: _Worker, request: messages.Request, timeout_s: float) -> messages.Reply:
+    def _reply(self, worker: WorkerProcess, request: messages.Request, timeout_s: float) -> messages.Reply:
         try:
             return worker.ask(request, timeout_s)
         except (WorkerLost, WorkerTimeout):
@@ -231,20 +228,10 @@ class Session:
         if worker is not None:
             self._end(worker)
 
-    def _end(self, worker: _Worker) -> None:
+    def _end(self, worker: WorkerProcess) -> None:
         with self._stopping:
             self._living.discard(worker)
         worker.end()
-
-
-class _Worker(WorkerProcess):
-    """A worker that another thread may kill while its own waits for a reply."""
-
-    def kill(self) -> None:
-        """End the processes and nothing else: whoever asks gets WorkerLost, and ends what is left."""
-        if self._is_open:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def _status_of_loss(*, is_out_of_memory: bool) -> Status:

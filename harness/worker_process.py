@@ -115,6 +115,12 @@ class WorkerProcess:
         os.close(self._reply_fd)
         self._drain.join(timeout=1)
 
+    def kill(self) -> None:
+        """From any thread: kill the processes and nothing else. Whoever asks gets WorkerLost, and ends what is left."""
+        if self._is_open:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
     def __enter__(self) -> WorkerProcess:
         return self
 
