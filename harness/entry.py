@@ -21,6 +21,7 @@ class Entry:
     opened: messages.Opened | None = None
     status: Status = Status.OK
     reason: str | None = None
+    prepared: messages.Prepared | None = None
     checked: messages.Checked | None = None
     calls: int = 1
     samples_ns: list[float] = field(default_factory=list)
@@ -38,7 +39,7 @@ class Entry:
     @property
     def call_ns(self) -> float | None:
         """The quickest call seen, as the first one may have included warming up; None before any."""
-        return min([self.checked.first_call_ns, *self.samples_ns]) if self.checked is not None else None
+        return min([self.prepared.first_call_ns, *self.samples_ns]) if self.prepared is not None else None
 
     def fail(self, status: Status, reason: str) -> None:
         """End the cell; what was measured before is withdrawn."""
@@ -53,7 +54,7 @@ class Entry:
             if width is not None and width > _NOISY_HALF_WIDTH:
                 status = Status.NOISY
                 reason = f"the median's 95 % interval is ±{width:.0%} after {len(self.samples_ns)} samples"
-        lifecycle = self.checked if status is not Status.WRONG else None
+        lifecycle = self.prepared if status is not Status.WRONG else None
         return Cell(
             key=key_of(case, self.backend),
             status=status,

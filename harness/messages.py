@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from harness.records import CheckOutcome, Explanation
+from harness.records import CacheState, Ceilings, CheckOutcome, Explanation
 
 
 class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -26,26 +26,39 @@ class Refer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     folder: str
 
 
-class Check(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Prepare the case on `data` (timed), call it once (timed), and examine it by these probes in order."""
+class Prepare(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Prepare the case on `data` (timed) and call it once (timed)."""
 
     problem: str
     data: str
-    probes: tuple[str, ...]
     seed: int
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Examine the prepared case by these probes in order, against the references in a folder."""
+
+    probes: tuple[str, ...]
     folder: str
 
 
+class MeasureMemory(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Call the prepared case once more and say how much memory that takes at its peak."""
+
+
 class Warm(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Call the prepared case until it is warm and say what a call and the clock cost."""
+    """Call the prepared case until it is warm and say what a call, the clock and a block besides its calls cost."""
 
 
 class TimeBlock(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Time so many calls, after one untimed call if `is_primed`; keep the last output for `Recheck` if asked."""
+    """Time so many calls, after one untimed call if `is_primed`; keep the last output for `Recheck` if asked.
+
+    With cold caches every one of them comes after a flush, which is not timed.
+    """
 
     calls: int
     is_primed: bool
     keep_output: bool
+    cache: CacheState = CacheState.HOT
 
 
 class Recheck(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -63,11 +76,21 @@ class Explain(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     limit_s: float
 
 
+class MeasureCeilings(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Measure what this machine can do at most in a dtype, with the threads the worker was started for."""
+
+    dtype: str
+    threads: int
+    when: str
+
+
 class Release(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Forget the case and its arrays."""
 
 
-Request: TypeAlias = Open | Refer | Check | Warm | TimeBlock | Recheck | Explain | Release
+Request: TypeAlias = (
+    Open | Refer | Prepare | Check | MeasureMemory | Warm | TimeBlock | Recheck | Explain | MeasureCeilings | Release
+)
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -89,26 +112,59 @@ class Declined(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-class Checked(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The verdict, and the times of preparing and of the first call."""
+class Prepared(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The case can be called."""
 
-    outcome: CheckOutcome
     prepare_ns: int
     first_call_ns: int
+    retained_bytes: int | None = None
+    """What preparing and the first call keep."""
+    predicted_bytes: int | None = None
+    """What the backend said beforehand that it needs beyond inputs and outputs."""
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The case would not fit into memory, so nothing was allocated."""
+
+    reason: str
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The verdict."""
+
+    outcome: CheckOutcome
+
+
+class MemoryMeasured(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Peak of one call beyond input, output and what was there before; None where it cannot be seen here."""
+
+    workspace_bytes: int | None
 
 
 class Warmed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A warm call's time and the clock's."""
+    """A warm call's time, the clock's, a block's besides its calls, and the threads each library is set to."""
 
     call_ns: float
     timer_ns: float
+    block_overhead_ns: float = 0.0
+    thread_pools: dict[str, int] = {}
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """One timed block: wall and CPU time of all its calls."""
+    """One timed block: wall and CPU time of all its calls, and what disturbed them."""
 
     wall_ns: int
     cpu_ns: int
+    preemptions: int = 0
+    """Involuntary context switches of the worker."""
+    stolen: float = 0.0
+    """Share of the machine's time that the host gave to others."""
+
+
+class CeilingsMeasured(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What the machine can do at most."""
+
+    ceilings: Ceilings
 
 
 class Rechecked(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -131,7 +187,21 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     is_usage: bool
 
 
-Reply: TypeAlias = Opened | Done | Declined | Checked | Warmed | Block | Rechecked | Explained | Failed
+Reply: TypeAlias = (
+    Opened
+    | Done
+    | Declined
+    | Refused
+    | Prepared
+    | Checked
+    | MemoryMeasured
+    | Warmed
+    | Block
+    | Rechecked
+    | Explained
+    | CeilingsMeasured
+    | Failed
+)
 
 _REQUESTS = msgspec.json.Decoder(Request)
 _REPLIES = msgspec.json.Decoder(Reply)

@@ -2,7 +2,8 @@
 
 Times are integer or float nanoseconds, sizes bytes. What was not measured is None, never 0.
 
-Schema history: 1, first.
+Schema history: 1, first. 2 adds what a machine did during each block, a twin's samples, memory, lifecycle, ceilings and
+what a run's parts must have in common; a file of version 1 reads as one that lacks them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+PROTOCOL = 2
+"""How cells are measured; raised where a change makes samples of before and after incomparable."""
 
 
 class Status(enum.Enum):
@@ -47,6 +51,17 @@ class StopReason(enum.Enum):
     """The cell's share of the time is spent."""
     MAX_SAMPLES = "max_samples"
     """Enough samples for anyone."""
+    DECIDED = "decided"
+    """Clearly slower than the leader, and known as well as a table shows it."""
+
+
+class CacheState(enum.Enum):
+    """What the processor's caches hold when a timed call starts."""
+
+    HOT = "hot"
+    """The operands, as in a loop over the same call: an untimed call comes before each block of short ones."""
+    COLD = "cold"
+    """Nothing of the call: every cache is flushed before each one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +157,39 @@ class CaseKey:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Start:
+    """What a fresh process pays before its steady speed: loading the backend, preparing, and the first call."""
+
+    import_ns: int
+    prepare_ns: int
+    first_call_ns: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bandwidth:
+    """How fast a working set of some size is streamed, by all threads together."""
+
+    working_set_bytes: int
+    bytes_per_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ceilings:
+    """What the machine can do at most in one dtype, measured in the same session as the cells."""
+
+    dtype: str
+    threads: int
+    when: str
+    """"start" or "end" of the session."""
+    fma_flop_per_s: float | None = None
+    """Fused multiply-adds on registers, two operations each; None where no such kernel runs here."""
+    gemm_flop_per_s: float | None = None
+    """The best matrix product."""
+    bandwidths: tuple[Bandwidth, ...] = ()
+    """Ascending by working set: one for each level of the memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cell:
     """One backend on one problem: the line of cells.jsonl."""
 
@@ -169,8 +217,32 @@ class Cell:
     rounds: tuple[int, ...] = ()
     """The interleaved round of each sample: samples of two backends in the same round are a pair."""
     stop: StopReason | None = None
+    cores: tuple[float, ...] = ()
+    """CPU time over wall time of each block."""
+    preemptions: tuple[int, ...] = ()
+    """Involuntary context switches of the worker during each block: something else wanted its core."""
+    stolen: tuple[float, ...] = ()
+    """Share of the machine's time that the host gave to others during each block."""
+    visits: tuple[int, ...] = ()
+    """The first round of each visit: a case is prepared anew and sampled again where the budget allows."""
+    twin_ns: tuple[float, ...] = ()
+    """Samples of the same backend in another process, which differ from its own by nothing but the machine's noise."""
+    twin_rounds: tuple[int, ...] = ()
+    """The round of each of the twin's samples."""
+    thread_pools: dict[str, int] = field(default_factory=dict)
+    """Threads that each library in the worker is set to, by the library's name."""
+    import_ns: int | None = None
+    """Loading the backend's libraries in the run's own worker."""
+    cold_start: Start | None = None
+    """In a fresh process whose cache of compiled code is empty; of one case of each backend."""
+    warm_start: Start | None = None
+    """In a fresh process that finds the compiled code of an earlier one; of one case of each backend."""
     workspace_bytes: int | None = None
     """Peak memory of one call beyond inputs, outputs and what was there before; None if not measured."""
+    retained_bytes: int | None = None
+    """Memory that preparing and the first call keep: packed weights, plans, workspaces of the library."""
+    predicted_bytes: int | None = None
+    """What the backend said beforehand that preparing and a call need beyond inputs and outputs."""
     spent_ns: int | None = None
     """Wall time this cell took in all."""
 
@@ -206,3 +278,16 @@ class RunHeader:
     """What `doctor` found before the run that spoils measurements."""
     plan: tuple[CaseKey, ...] = ()
     """Every cell of the run, so that a resumed run can tell whether it is the same."""
+    protocol: int = 1
+    """`PROTOCOL` of the program that measured."""
+    cache: CacheState = CacheState.HOT
+    cores: tuple[int, ...] = ()
+    """Cores that workers are bound to; none where they were left to the system."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """Environment variables that steer libraries, as they were set for the run."""
+    sources: dict[str, str] = field(default_factory=dict)
+    """Digest of the code of each backend and of the harness, so that a changed one is not taken for the same."""
+    ceilings: tuple[Ceilings, ...] = ()
+    """At the start and at the end of each session of the run."""
+    spent_s: dict[str, float] = field(default_factory=dict)
+    """Wall time by what it went to; written when the run ends."""

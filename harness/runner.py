@@ -167,6 +167,9 @@ class _Job:
             if reason is not None:
                 entry.fail(Status.SKIPPED, reason)
                 continue
+            yield BackendStarted(case=case, backend=entry.backend, step="prepare")
+            if not self._session.prepare(case, entry):
+                continue
             if not has_reference:
                 yield BackendStarted(case=case, backend="reference", step="compute")
                 start = self._clock()

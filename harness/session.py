@@ -140,19 +140,27 @@ class Session:
             return status, f"computing the reference: {reply.reason}"
         return None
 
-    def check(self, case: Case, entry: Entry, folder: str) -> None:
-        """Prepare the case and check it against the references in a folder."""
-        request = messages.Check(
-            problem=str(case.problem),
-            data=case.data or _ORDINARY_DATA,
-            probes=self._probes(case),
-            seed=self._settings.seed,
-            folder=folder,
+    def prepare(self, case: Case, entry: Entry) -> bool:
+        """Prepare the case and call it once; whether that worked."""
+        request = messages.Prepare(
+            problem=str(case.problem), data=case.data or _ORDINARY_DATA, seed=self._settings.seed
         )
-        reply = self.ask(entry, request, "preparing and checking")
+        reply = self.ask(entry, request, "preparing")
         if isinstance(reply, messages.Declined):
             entry.fail(Status.UNSUPPORTED, reply.reason)
-        elif isinstance(reply, messages.Checked):
+        elif isinstance(reply, messages.Refused):
+            entry.fail(Status.SKIPPED, reply.reason)
+        elif isinstance(reply, messages.Prepared):
+            entry.prepared = reply
+            return True
+        elif entry.status is Status.CRASHED and not self._settings.is_timed:
+            self._explainer.explain_crash(case, entry)
+        return False
+
+    def check(self, case: Case, entry: Entry, folder: str) -> None:
+        """Check the prepared case against the references in a folder."""
+        reply = self.ask(entry, messages.Check(probes=self._probes(case), folder=folder), "checking")
+        if isinstance(reply, messages.Checked):
             entry.checked = reply
             if reply.outcome.status is not Status.OK:
                 entry.fail(reply.outcome.status, reply.outcome.reason or "failed its check")

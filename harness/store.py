@@ -93,7 +93,7 @@ def load(folder: Path) -> StoredRun:
 def _header(path: Path, text: bytes) -> RunHeader:
     try:
         version = msgspec.json.decode(text, type=_Versioned).schema_version
-        if version != SCHEMA_VERSION:
+        if not 1 <= version <= SCHEMA_VERSION:
             age = "newer" if version > SCHEMA_VERSION else "older"
             raise StoreError(f"{path} has schema version {version}, {age} than this program's {SCHEMA_VERSION}")
         return msgspec.json.decode(text, type=RunHeader)

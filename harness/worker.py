@@ -47,8 +47,13 @@ class _Case:
 
     problem: ConvProblem
     data: str
+    seed: int
     call: ConvCall
     arrays: ConvArrays
+    x: Any
+    """The arrays' x on the device, as the first call got it."""
+    x_checksum: int
+    first_output: Any
     timed_inputs: list[Any] = field(default_factory=list)
     checksums: list[int] = field(default_factory=list)
     blocks: int = 0
@@ -82,8 +87,14 @@ class Worker:
                 return self._open(request)
             case messages.Refer():
                 return _refer(request)
+            case messages.Prepare():
+                return self._prepare(request)
             case messages.Check():
-                return self._check(request)
+                return self._check(self._prepared(), request)
+            case messages.MeasureMemory():
+                return messages.MemoryMeasured(workspace_bytes=None)
+            case messages.MeasureCeilings():
+                raise NotImplementedError
             case messages.Warm():
                 return self._warm(self._prepared())
             case messages.TimeBlock():
@@ -117,7 +128,7 @@ class Worker:
             import_ns=import_ns,
         )
 
-    def _check(self, request: messages.Check) -> messages.Reply:
+    def _prepare(self, request: messages.Prepare) -> messages.Reply:
         backend = self._backend
         if backend is None:
             raise RuntimeError("no backend is open; the coordinator must send Open first")
@@ -137,17 +148,28 @@ class Worker:
         first = call(x)
         backend.device.synchronize()
         called = self._clock()
+        self._case = _Case(
+            problem=problem,
+            data=request.data,
+            seed=request.seed,
+            call=call,
+            arrays=arrays,
+            x=x,
+            x_checksum=checksum,
+            first_output=examination.host_copy(backend, first),
+        )
+        return messages.Prepared(prepare_ns=prepared - start, first_call_ns=called - prepared)
 
-        first_output = examination.host_copy(backend, first)
-        del first
-        chosen, left_out = examination.probes_for(problem, request.probes)
-        samples = examination.Samples(problem, request.seed, load=lambda name: _load_reference(request.folder, name))
-        outcome = examination.examine(backend, problem, chosen, samples, known={request.data: first_output})
-        if outcome.status is Status.OK and examination.checksum(backend.device.get(x)) != checksum:
+    def _check(self, case: _Case, request: messages.Check) -> messages.Checked:
+        backend = self._backend
+        assert backend is not None  # noqa: S101  # a case implies a backend
+        chosen, left_out = examination.probes_for(case.problem, request.probes)
+        samples = examination.Samples(case.problem, case.seed, load=lambda name: _load_reference(request.folder, name))
+        outcome = examination.examine(backend, case.problem, chosen, samples, known={case.data: case.first_output})
+        if outcome.status is Status.OK and examination.checksum(backend.device.get(case.x)) != case.x_checksum:
             outcome = dataclasses.replace(outcome, status=Status.WRONG, reason="inputs: the first call modified x")
-        self._case = _Case(problem=problem, data=request.data, call=call, arrays=arrays)
-        outcome = dataclasses.replace(outcome, left_out=left_out)
-        return messages.Checked(outcome=outcome, prepare_ns=prepared - start, first_call_ns=called - prepared)
+        case.x = case.first_output = None
+        return messages.Checked(outcome=dataclasses.replace(outcome, left_out=left_out))
 
     def _explain(self, request: messages.Explain) -> messages.Explained:
         assert self._backend is not None  # noqa: S101  # only what was checked is explained

@@ -47,7 +47,7 @@ def test_a_run_leaves_everything_it_promises_and_exits_0(capsys: pytest.CaptureF
     assert ran.code == 0, ran.err
     assert "tiny" in ran.out
     header = json.loads((folder / "run.json").read_text())
-    assert header["schema_version"] == 1
+    assert header["schema_version"] == 2
     assert header["threads"] == 1
     cells = [json.loads(line) for line in (folder / "cells.jsonl").read_text().splitlines()]
     assert {cell["key"]["backend"] for cell in cells} == {"im2col", "naive"}

@@ -272,7 +272,7 @@ def test_closing_the_events_ends_workers_that_hang_at_once(jobs: int) -> None:
         backends=("faulty:Hangs",), threads=1, seed=0, case_timeout_s=60.0, is_timed=False, jobs=jobs
     )
     events = runner.run(MANY, settings)
-    while not (isinstance(event := next(events), runner.BackendStarted) and event.step == "check"):
+    while not (isinstance(event := next(events), runner.BackendStarted) and event.step == "prepare"):
         pass
     start = time.monotonic()
 

@@ -82,15 +82,9 @@ def outcome_of(spec: str, problem: ConvProblem, folder: Path) -> CheckOutcome:
     assert isinstance(opened, messages.Opened), opened
     referred = worker.answer(messages.Refer(problem=str(problem), probes=EVERY_PROBE, seed=0, folder=str(folder)))
     assert isinstance(referred, messages.Done), referred
-    checked = worker.answer(
-        messages.Check(
-            problem=str(problem),
-            data="normal",
-            probes=EVERY_PROBE,
-            seed=0,
-            folder=str(folder),
-        )
-    )
+    prepared = worker.answer(messages.Prepare(problem=str(problem), data="normal", seed=0))
+    assert isinstance(prepared, messages.Prepared), prepared
+    checked = worker.answer(messages.Check(probes=EVERY_PROBE, folder=str(folder)))
     assert isinstance(checked, messages.Checked), checked
     return checked.outcome
 
