@@ -7,23 +7,29 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from backends import ConvProblem
+from harness.check_time import CheckTime
 from harness.entry import Entry
 from harness.plan import RunSettings
 from harness.prediction import CostModel
 from harness.units import duration_text, time_text
 
-# Checking takes about so many calls: the first, one on integers, and a warm-up; timing needs one more at least.
+# Seconds that a reference takes, and that preparing, checking and warming takes a backend, before any is known.
+_REFERENCE_S = 0.1
+_SETUP_S = 0.15
+# Seconds of blocks in which a quick backend's interval usually gets narrow enough.
+_QUICK_BACKEND_S = 0.3
+# The first pass over all cases takes this part of what is left for them, the rest goes to those that are then
+# undecided. A case that comes when its part is spent still gets a little while the budget itself lasts.
+_FIRST_PASS = 0.75
+_LEAST_SHARE_S = 0.3
+# Preparing and checking take about so many calls, and timing needs one.
 _CALLS_TO_TIME = 4
-# Seconds that a case needs besides its calls: oracle, messages, and enough blocks of the quick backends.
-_CASE_OVERHEAD_S = 1.2
-# Checks cannot be cut short, so cases overrun their shares: shares are made of this part of the budget, and a case that
-# comes when those are spent still gets a little while the budget itself lasts.
-_SHARED_OUT = 0.9
-_LEAST_SHARE_S = 0.5
+# A backend is hopeless where it alone would take this part of its case's share.
+_MOST_OF_SHARE = 0.4
 # Calls that a slow backend deserves in all, and seconds at most that they may weigh in the plan: hopeless cells are
 # skipped and must not take time from the others.
-_CALLS_WANTED = 10
-_MOST_WEIGHT_S = 4.0
+_CALLS_WANTED = 8
+_MOST_WEIGHT_S = 2.0
 # What comes later is weighed by at most so many of its cases, evenly spaced in the plan's order: weighing each of ten
 # thousand before each of ten thousand would take hours.
 _MOST_WEIGHED = 200
@@ -35,7 +41,7 @@ class Budget(Protocol):
     """Decides what is worth the time that is left. Problems come in the order of the plan, smallest first."""
 
     def share_s(self, problem: ConvProblem, later: Sequence[ConvProblem], elapsed_s: float) -> float:
-        """The time for a problem, given those after it and the time since measuring began."""
+        """The time for a problem, given those after it and the time since the run began."""
 
     def why_skipped(self, problem: ConvProblem, backend: str, share_s: float, elapsed_s: float) -> str | None:
         """Why a cell is not worth starting, with the prediction, or None."""
@@ -48,7 +54,7 @@ class Budget(Protocol):
 
 
 class TimedBudget:
-    """The budget of a timed run: each case gets a share, half of which is for what comes before timing.
+    """The budget of a timed run's first pass: each case gets a share by what it is predicted to need.
 
     Args:
         settings: Budget and limits.
@@ -57,26 +63,28 @@ class TimedBudget:
     def __init__(self, settings: RunSettings) -> None:
         self._settings = settings
         self._costs = {backend: CostModel() for backend in settings.backends}
+        self._setups = {backend: CheckTime() for backend in settings.backends}
+        self._references = CheckTime()
 
     def share_s(self, problem: ConvProblem, later: Sequence[ConvProblem], elapsed_s: float) -> float:
         """The part of the time left that is in proportion to what the case and those after it are predicted to need."""
         if math.isinf(self._settings.budget_s):
             return math.inf
-        remaining = _SHARED_OUT * self._settings.budget_s - elapsed_s
+        left_s = self._settings.budget_s - self._settings.report_s - elapsed_s
         own = self._weight_s(problem)
         weighed = evenly(later)
         rest = sum(map(self._weight_s, weighed)) * len(later) / max(1, len(weighed))
-        return max(_LEAST_SHARE_S, remaining * own / (own + rest))
+        return max(_LEAST_SHARE_S, _FIRST_PASS * left_s * own / (own + rest))
 
     def why_skipped(self, problem: ConvProblem, backend: str, share_s: float, elapsed_s: float) -> str | None:
-        """The budget is spent, or checking and a first call would take too much of the share."""
+        """The budget is spent, or the calls of checking and of a first block would take too much of the share."""
         if (spent := why_nothing_is_left(self._settings, elapsed_s)) is not None:
             return spent
         predicted_ns = self._costs[backend].predict_ns(problem)
         if predicted_ns is None:
             return None
         needed_s = predicted_ns * 1e-9 * _CALLS_TO_TIME
-        limit_s = min(share_s / 2, self._settings.case_timeout_s)
+        limit_s = min(max(_MOST_OF_SHARE * share_s, _LEAST_SHARE_S), self._settings.case_timeout_s)
         if needed_s <= limit_s:
             return None
         return (
@@ -85,20 +93,28 @@ class TimedBudget:
         )
 
     def learn(self, problem: ConvProblem, entry: Entry) -> None:
-        """Remember what a call took."""
+        """Remember what a call took, and what came before the timed blocks."""
         if entry.call_ns is not None:
             cost = self._costs[entry.backend]
             cost.learn(problem, entry.call_ns)
             for values in (cost.outputs, cost.macs, cost.call_ns):
                 del values[:-_CELLS_REMEMBERED]
+        setup_s = entry.spent_s - entry.timing_s
+        if entry.samples.ns and setup_s > 0:
+            self._setups[entry.backend].learn(problem, setup_s)
 
     def learn_reference(self, problem: ConvProblem, spent_s: float) -> None:
-        """References are part of the overhead of a case."""
+        """Remember what a reference took."""
+        self._references.learn(problem, spent_s)
 
     def _weight_s(self, problem: ConvProblem) -> float:
-        needs = (cost.predict_ns(problem) for cost in self._costs.values())
-        calls_s = (min(_CALLS_WANTED * need * 1e-9, _MOST_WEIGHT_S) for need in needs if need is not None)
-        return _CASE_OVERHEAD_S + sum(calls_s)
+        weight_s = _known(self._references.predict_s(problem), _REFERENCE_S)
+        for backend, cost in self._costs.items():
+            call_ns = cost.predict_ns(problem)
+            calls_s = _QUICK_BACKEND_S if call_ns is None else _QUICK_BACKEND_S + _CALLS_WANTED * call_ns * 1e-9
+            setup_s = _known(self._setups[backend].predict_s(problem), _SETUP_S)
+            weight_s += min(calls_s + setup_s, _MOST_WEIGHT_S)
+        return weight_s
 
 
 def evenly(problems: Sequence[ConvProblem]) -> Sequence[ConvProblem]:
@@ -111,3 +127,7 @@ def why_nothing_is_left(settings: RunSettings, elapsed_s: float) -> str | None:
     if elapsed_s < settings.budget_s:
         return None
     return f"the budget of {duration_text(settings.budget_s)} is spent; give a larger --budget"
+
+
+def _known(predicted_s: float | None, otherwise_s: float) -> float:
+    return otherwise_s if predicted_s is None else predicted_s

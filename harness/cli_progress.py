@@ -11,8 +11,8 @@ from rich.progress import Progress as RichProgress
 from rich.table import Column
 
 from harness.cases import Case
+from harness.events import BackendStarted, CaseStarted, Event
 from harness.records import Cell, Status
-from harness.runner import BackendStarted, CaseStarted, Event
 
 
 class Progress:

@@ -76,6 +76,11 @@ def cpu_model() -> str:
     return match.group(1).strip() if match else platform.processor() or platform.machine()
 
 
+def last_level_cache_bytes() -> int | None:
+    """Size of the largest cache that this core can use, as the system tells it; None where it does not."""
+    return next((size for level in (4, 3, 2) if (size := _cache_bytes(level)) is not None), None)
+
+
 def _cpuinfo() -> str:
     try:
         return Path("/proc/cpuinfo").read_text()

@@ -27,11 +27,15 @@ class Refer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Prepare(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Prepare the case on `data` (timed) and call it once (timed)."""
+    """Prepare the case on `data` (timed)."""
 
     problem: str
     data: str
     seed: int
+
+
+class CallFirst(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Call the prepared case for the first time (timed)."""
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -46,7 +50,13 @@ class MeasureMemory(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Warm(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Call the prepared case until it is warm and say what a call, the clock and a block besides its calls cost."""
+    """Call the prepared case until it is warm and say what a call, the clock and a block besides its calls cost.
+
+    A case whose first call took long may skip that: the first call tells enough.
+    """
+
+    cache: CacheState = CacheState.HOT
+    may_skip: bool = False
 
 
 class TimeBlock(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -89,7 +99,18 @@ class Release(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 Request: TypeAlias = (
-    Open | Refer | Prepare | Check | MeasureMemory | Warm | TimeBlock | Recheck | Explain | MeasureCeilings | Release
+    Open
+    | Refer
+    | Prepare
+    | CallFirst
+    | Check
+    | MeasureMemory
+    | Warm
+    | TimeBlock
+    | Recheck
+    | Explain
+    | MeasureCeilings
+    | Release
 )
 
 
@@ -116,11 +137,16 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The case can be called."""
 
     prepare_ns: int
+    predicted_bytes: int | None = None
+    """What the backend said beforehand that it needs beyond inputs and outputs."""
+
+
+class Called(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The first call has returned; its output is kept for `Check`."""
+
     first_call_ns: int
     retained_bytes: int | None = None
     """What preparing and the first call keep."""
-    predicted_bytes: int | None = None
-    """What the backend said beforehand that it needs beyond inputs and outputs."""
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -193,6 +219,7 @@ Reply: TypeAlias = (
     | Declined
     | Refused
     | Prepared
+    | Called
     | Checked
     | MemoryMeasured
     | Warmed

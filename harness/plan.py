@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from backends import ConvProblem
 from harness.cases import Case
-from harness.records import CaseKey, Cell
+from harness.records import CacheState, CaseKey, Cell
 
 CellPlace = tuple[CaseKey, str, str]
 """What is measured, and the suite and group that show it: one measurement may have several places."""
@@ -23,9 +23,12 @@ class RunSettings:
         threads: Per backend.
         seed: Of data and order.
         budget_s: Wall time for everything; infinite for none.
-        case_timeout_s: Limit of each step (checking, one block) of a cell.
+        case_timeout_s: Limit of each step (the first call, checking, one block) of a cell.
+        prepare_timeout_s: Limit of preparing a cell, which may compile.
         memory_limit_bytes: Beyond what a worker holds after loading its backend.
+        report_s: The part of the budget that whoever writes the report needs at the end.
         is_timed: False checks only.
+        cache: What caches hold before a timed call.
         jobs: Problems that are worked on at a time; 1 where anything is timed.
         probes: By which a backend is examined when nothing is timed; all where none is named.
     """
@@ -34,9 +37,12 @@ class RunSettings:
     threads: int
     seed: int
     budget_s: float = math.inf
+    report_s: float = 0.0
     case_timeout_s: float = 30.0
+    prepare_timeout_s: float = 120.0
     memory_limit_bytes: int | None = None
     is_timed: bool = True
+    cache: CacheState = CacheState.HOT
     jobs: int = 1
     probes: tuple[str, ...] = ()
 

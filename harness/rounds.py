@@ -2,58 +2,118 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 
 from harness import messages
 from harness.entry import Entry
-from harness.records import StopReason
-from harness.sampling import StopRule, calls_per_block
+from harness.records import CacheState, StopReason
+from harness.sampling import StopRule, calls_per_block, eliminated, is_primed
 
 Ask = Callable[[Entry, messages.Request, str], messages.Reply | None]
 """Sends a request to an entry's backend; None after the entry was failed."""
 
+# A first timed call this much quicker than the call it was planned by means that the latter compiled something.
+_QUICKER = 0.5
+# Reading the clock may cost this fraction of a cold block.
+_TIMER_SHARE = 1e-3
 
-def time_in_rounds(
-    entries: Sequence[Entry], ask: Ask, deadline: float, clock: Callable[[], float], order: random.Random
-) -> None:
-    """In each round each backend not yet done times one block, in random order.
+
+class Rounds:
+    """One visit of a problem: each backend not yet done times one block a round, in random order.
 
     Args:
-        entries: Those that are right; samples are added to them.
-        ask: How their backends are asked.
-        deadline: When to stop, on the clock.
+        ask: How backends are asked.
         clock: Seconds.
         order: Shuffles each round.
+        cache: What caches hold before a timed call.
     """
-    for entry in entries:
-        reply = ask(entry, messages.Warm(), "warming up")
+
+    def __init__(self, ask: Ask, clock: Callable[[], float], order: random.Random, cache: CacheState) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._order = order
+        self._cache = cache
+
+    def time(self, entries: Sequence[Entry], deadline: float) -> None:
+        """Add samples to the entries, and to their twins, until each is done or the clock has reached the deadline.
+
+        Args:
+            entries: Those that are right. Rounds are numbered on from those that they have been through.
+            deadline: On the clock.
+        """
+        lanes = [lane for entry in entries for lane in (entry, entry.twin) if lane is not None]
+        for lane in lanes:
+            self._plan_blocks(lane)
+        active = [lane for lane in lanes if lane.is_right]
+        first = 1 + max((number for lane in active for number in lane.samples.rounds), default=-1)
+        left_s = max(0.0, deadline - self._clock())
+        rule = StopRule(share_ns=left_s * 1e9 / max(1, len(active)))
+        # Outputs of the first block and of a random later one are checked: who goes wrong later is found out too.
+        kept = {first, first + self._order.randrange(1, rule.least_samples)}
+        for lane in active:
+            lane.visits.append(first)
+            lane.stop = None
+        began_ns = {id(lane): lane.samples.wall_ns for lane in active}
+        number = first
+        while active:
+            self._order.shuffle(active)
+            for lane in active:
+                if lane.samples.rounds and self._would_outlast(lane, deadline):
+                    lane.stop = StopReason.BUDGET
+                elif self._time_block(lane, number, keep_output=number in kept):
+                    lane.stop = rule.reason_to_stop(lane.samples.ns, lane.samples.wall_ns - began_ns[id(lane)])
+            self._stop_the_decided(entries)
+            for entry in entries:
+                if entry.twin is not None and entry.stop is not None:
+                    entry.twin.stop = entry.twin.stop or entry.stop
+            active = [lane for lane in active if lane.is_right and lane.stop is None]
+            number += 1
+            if self._clock() >= deadline:
+                # Waiting for idle threads between blocks takes time as well, which no block counts.
+                for lane in active:
+                    lane.stop = StopReason.BUDGET
+                break
+
+    def _plan_blocks(self, lane: Entry, *, is_first: bool = True) -> None:
+        """Warm a backend and decide how many calls its blocks have."""
+        reply = self._ask(lane, messages.Warm(cache=self._cache, may_skip=is_first), "warming up")
         if isinstance(reply, messages.Warmed):
-            entry.calls = calls_per_block(reply.call_ns, reply.timer_ns)
-    active = [entry for entry in entries if entry.is_right]
-    left_s = max(0.0, deadline - clock())
-    rule = StopRule(share_ns=left_s * 1e9 / max(1, len(active)))
-    kept_round = order.randrange(1, rule.least_samples)
-    round_number = 0
-    while active:
-        order.shuffle(active)
-        for entry in active:
-            # Others have had the caches, and thread pools have gone to sleep: short calls are timed hot, as a loop
-            # over them would run, after one call that wakes everything.
-            request = messages.TimeBlock(
-                calls=entry.calls, is_primed=entry.calls > 1, keep_output=round_number in (0, kept_round)
-            )
-            reply = ask(entry, request, "timing")
-            if isinstance(reply, messages.Block):
-                entry.samples_ns.append(reply.wall_ns / entry.calls)
-                entry.rounds.append(round_number)
-                entry.wall_ns += reply.wall_ns
-                entry.cpu_ns += reply.cpu_ns
-                entry.stop = rule.reason_to_stop(entry.samples_ns, entry.wall_ns)
-        active = [entry for entry in active if entry.is_right and entry.stop is None]
-        round_number += 1
-        if clock() >= deadline:
-            # Waiting for idle threads between blocks takes time as well, which no block counts.
-            for entry in active:
-                entry.stop = StopReason.BUDGET
-            break
+            lane.thread_pools = reply.thread_pools or lane.thread_pools
+            lane.planned_ns = reply.call_ns
+            if self._cache is CacheState.HOT:
+                lane.calls = calls_per_block(reply.call_ns, reply.timer_ns, reply.block_overhead_ns)
+                lane.is_primed = is_primed(reply.call_ns)
+            else:
+                # Each call is timed by itself, and each costs a flush: as few as the clock's resolution allows.
+                lane.calls = max(1, math.ceil(reply.timer_ns / _TIMER_SHARE / max(reply.call_ns, 1.0)))
+
+    def _time_block(self, lane: Entry, number: int, *, keep_output: bool) -> bool:
+        """Time one block; False where it gave no sample."""
+        start = self._clock()
+        # Others have had the caches, and thread pools have gone to sleep: short calls are timed hot, as a loop over
+        # them would run, after one call that wakes everything.
+        request = messages.TimeBlock(
+            calls=lane.calls, is_primed=lane.is_primed, keep_output=keep_output, cache=self._cache
+        )
+        reply = self._ask(lane, request, "timing")
+        lane.timing_s += self._clock() - start
+        if not isinstance(reply, messages.Block):
+            return False
+        if not lane.samples.ns and reply.wall_ns < _QUICKER * lane.planned_ns * lane.calls:
+            self._plan_blocks(lane, is_first=False)
+            return False
+        lane.samples.add(reply, lane.calls, number)
+        return True
+
+    def _would_outlast(self, lane: Entry, deadline: float) -> bool:
+        """Whether another block is likely to end after the deadline."""
+        return self._clock() + lane.samples.ns[-1] * lane.calls * 1e-9 > deadline
+
+    def _stop_the_decided(self, entries: Sequence[Entry]) -> None:
+        """Leave the time to those whose ranking is open."""
+        running = {entry.backend: entry for entry in entries if entry.is_right and entry.samples.ns}
+        for backend in eliminated({name: entry.samples.by_round for name, entry in running.items()}):
+            entry = running[backend]
+            entry.stop = entry.stop or StopReason.DECIDED

@@ -7,46 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import random
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from backends import ConvProblem
 from harness import scratch
 from harness.budget import Budget, TimedBudget
 from harness.cases import Case
 from harness.check_budget import CheckBudget
-from harness.entry import Entry
+from harness.events import BackendStarted, CaseStarted, CeilingsMeasured, Event, RunEnded
+from harness.measuring import Measurer
 from harness.merging import merged
 from harness.plan import Batch, CellPlace, RunSettings, batches_of, place_of
-from harness.records import Cell, Status
-from harness.rounds import time_in_rounds
+from harness.records import Cell
 from harness.session import Session
 
-
-@dataclass(frozen=True, kw_only=True)
-class CaseStarted:
-    """Progress: a case begins."""
-
-    case: Case
-    number: int
-    total: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class BackendStarted:
-    """Progress: a backend is being prepared, checked or timed on a case."""
-
-    case: Case
-    backend: str
-    step: str
-
-
-Event = CaseStarted | BackendStarted | Cell
+__all__ = ["BackendStarted", "CaseStarted", "CeilingsMeasured", "Event", "RunEnded", "run"]
 
 
 def run(
@@ -58,8 +35,9 @@ def run(
 ) -> Generator[Event]:
     """Carry out a plan, cheapest problems first, and yield each cell as it ends.
 
-    A problem that several groups or suites show is measured once and yields a cell for each of them. Closing the
-    generator ends every worker.
+    A problem that several groups or suites show is measured once and yields a cell for each of them. A timed run visits
+    problems again whose ranking is open while its budget lasts, and yields their cells again: the later ones count.
+    Closing the generator ends every worker.
 
     Args:
         cases: What to measure.
@@ -109,7 +87,7 @@ class _Work:
 
 
 class _Job:
-    """One session at work, and what it learns of its backends' speed."""
+    """One session at work."""
 
     def __init__(
         self, work: _Work, session: Session, settings: RunSettings, folder: Path, clock: Callable[[], float]
@@ -117,11 +95,10 @@ class _Job:
         self._work = work
         self._session = session
         self._settings = settings
-        self._folder = folder
         self._clock = clock
-        self._start = 0.0
+        self._start = clock()
         self._budget: Budget = TimedBudget(settings) if settings.is_timed else CheckBudget(settings)
-        self._order = random.Random(settings.seed)
+        self._measurer = Measurer(session, settings, folder, self._budget, work.total, clock)
 
     def events(self) -> Generator[Event]:
         """Open the workers, carry out batches as long as there are any, and end the workers."""
@@ -131,59 +108,35 @@ class _Job:
                 self._work.everyone_is_ready.wait()
             except threading.BrokenBarrierError:
                 return  # stopped; where another job could not open its workers, that one says why
-            # Loading libraries takes seconds and measures nothing: the budget is for what comes now.
-            self._start = self._clock()
-            for number, batch in self._work:
-                yield CaseStarted(case=batch.case, number=number, total=self._work.total)
-                yield from self._measured(batch, self._work.problems[number:])
-
-    def _measured(self, batch: Batch, later: Sequence[ConvProblem]) -> Iterator[Event]:
-        """All cells of one problem: check each backend, then time those that are right."""
-        share_s = self._budget.share_s(batch.problem, later, self._elapsed_s())
-        deadline = self._clock() + share_s
-        entries = [self._session.entry(backend) for backend in batch.backends]
-        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
-            yield from self._checked(batch.case, entries, share_s, folder)
             if self._settings.is_timed:
-                yield BackendStarted(case=batch.case, backend="all", step="time")
-                right = [entry for entry in entries if entry.is_right]
-                time_in_rounds(right, self._session.ask, deadline, self._clock, self._order)
-                for entry in right:
-                    if entry.is_right:
-                        self._session.recheck(entry, folder)
-        for entry in entries:
-            self._session.release(entry.backend, batch.problem)
-            self._budget.learn(batch.problem, entry)
-            for case in batch.cases:
-                yield entry.cell(case, self._settings)
+                yield from self._timed()
+            else:
+                yield from self._batches()
+            self._session.ledger.add("total", self._clock() - self._start)
+            yield RunEnded(spent_s=self._session.ledger.spent_s)
 
-    def _checked(self, case: Case, entries: Sequence[Entry], share_s: float, folder: str) -> Iterator[Event]:
-        """Check each backend that is worth it; references are computed when the first of them needs them."""
-        has_reference, why_no_reference = False, None
-        for entry in entries:
-            if not entry.is_right:
-                continue
-            reason = self._budget.why_skipped(case.problem, entry.backend, share_s, self._elapsed_s())
-            if reason is not None:
-                entry.fail(Status.SKIPPED, reason)
-                continue
-            yield BackendStarted(case=case, backend=entry.backend, step="prepare")
-            if not self._session.prepare(case, entry):
-                continue
-            if not has_reference:
-                yield BackendStarted(case=case, backend="reference", step="compute")
-                start = self._clock()
-                why_no_reference = self._session.refer(case, folder)
-                self._budget.learn_reference(case.problem, self._clock() - start)
-                has_reference = True
-            if why_no_reference is not None:
-                entry.fail(*why_no_reference)
-                continue
-            yield BackendStarted(case=case, backend=entry.backend, step="check")
-            self._session.check(case, entry, folder)
+    def _timed(self) -> Iterator[Event]:
+        """Measure the machine's limits, every problem, what is then undecided again, and the limits again."""
+        before = self._clock()
+        yield from self._ceilings("start")
+        ceilings_s = self._clock() - before
+        yield from self._batches()
+        end = self._start + self._settings.budget_s - self._settings.report_s - ceilings_s
+        yield from self._measurer.revisited(end)
+        yield from self._ceilings("end")
 
-    def _elapsed_s(self) -> float:
-        return self._clock() - self._start
+    def _batches(self) -> Iterator[Event]:
+        for number, batch in self._work:
+            yield CaseStarted(case=batch.case, number=number, total=self._work.total)
+            yield from self._measurer.measured(
+                batch, number - 1, self._work.problems[number:], self._clock() - self._start
+            )
+
+    def _ceilings(self, when: str) -> Iterator[Event]:
+        for dtype in sorted({problem.dtype for problem in self._work.problems}):
+            found = self._session.ceilings(dtype, when)
+            if found is not None:
+                yield CeilingsMeasured(ceilings=found)
 
 
 def _events_of(jobs: Sequence[_Job], work: _Work) -> Generator[Event]:

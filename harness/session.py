@@ -12,9 +12,10 @@ from harness.cases import Case
 from harness.entry import Entry
 from harness.errors import UserError
 from harness.explaining import Explainer
+from harness.ledger import Ledger
 from harness.plan import RunSettings
 from harness.probes import EVERY_PROBE
-from harness.records import Status
+from harness.records import Ceilings, Status
 from harness.worker_process import WorkerLost, WorkerProcess, WorkerTimeout
 
 _ORDINARY_DATA = "normal"
@@ -22,6 +23,25 @@ _ORDINARY_DATA = "normal"
 _SMALL_BYTES = 16 << 20
 # Loading a backend's libraries on a cold disk takes seconds; a hang must still end.
 _OPEN_TIMEOUT_S = 120.0
+_CEILINGS_TIMEOUT_S = 60.0
+# What each request's time is booked as; of timed blocks only what the worker's clock saw is timing.
+_ACCOUNTS: dict[type, str] = {
+    messages.Open: "open",
+    messages.Refer: "reference",
+    messages.Prepare: "prepare",
+    messages.CallFirst: "prepare",
+    messages.Check: "check",
+    messages.MeasureMemory: "memory",
+    messages.Warm: "warm",
+    messages.TimeBlock: "between blocks",
+    messages.Recheck: "check",
+    messages.Explain: "explain",
+    messages.MeasureCeilings: "ceilings",
+    messages.Release: "release",
+}
+
+_Lane = tuple[str, bool]
+"""A backend, and whether it is the twin."""
 
 
 class UsageError(UserError):
@@ -47,15 +67,16 @@ class Session:
         clock: Callable[[], float] = time.monotonic,
         explained: dict[str, set[str]] | None = None,
     ) -> None:
+        self.ledger = Ledger(clock)
         self._settings = settings
         self._clock = clock
-        self._workers: dict[str, WorkerProcess] = {}
-        self._opened: dict[str, messages.Opened] = {}
+        self._workers: dict[_Lane, WorkerProcess] = {}
+        self._opened: dict[_Lane, messages.Opened] = {}
         self._unloadable: dict[str, str] = {}
         self._explainer = Explainer(
             settings=settings,
-            ask=lambda backend, request: self._reply(self._worker(backend), request, settings.case_timeout_s),
-            drop=self._drop,
+            ask=lambda backend, request: self._reply(self._worker((backend, False)), request, settings.case_timeout_s),
+            drop=lambda backend: self._drop((backend, False)),
             explained={} if explained is None else explained,
         )
         self._oracle: WorkerProcess | None = None
@@ -80,7 +101,7 @@ class Session:
         """
         for backend in self._settings.backends:
             try:
-                self._worker(backend)
+                self._worker((backend, False))
             except (WorkerLost, WorkerTimeout) as error:
                 self._unloadable[backend] = f"loading the backend: {error}"
 
@@ -93,19 +114,32 @@ class Session:
 
     def entry(self, backend: str) -> Entry:
         """A new cell of a backend, failed already if the backend could not be loaded."""
-        entry = Entry(backend=backend, opened=self._opened.get(backend))
+        entry = Entry(backend=backend, opened=self._opened.get((backend, False)))
         if backend in self._unloadable:
             entry.fail(Status.CRASHED, self._unloadable[backend])
         return entry
 
+    def has_twin(self, backend: str) -> bool:
+        """Whether the backend's twin is open, so that another case of it costs no loading."""
+        return (backend, True) in self._workers
+
+    def add_twin(self, case: Case, entry: Entry) -> None:
+        """Prepare the case in a second process of the same backend, to be timed beside the first."""
+        twin = Entry(backend=entry.backend, is_twin=True)
+        if self.prepare(case, twin):
+            entry.twin = twin
+
     def ask(self, entry: Entry, request: messages.Request, step: str) -> messages.Reply | None:
         """The reply of the entry's backend, or None after the entry was failed and its worker ended."""
-        limit_s = self._settings.case_timeout_s
+        limit_s, option = self._settings.case_timeout_s, "--case-timeout"
+        if isinstance(request, messages.Prepare):
+            limit_s, option = self._settings.prepare_timeout_s, "--prepare-timeout"
+        lane = (entry.backend, entry.is_twin)
         start = self._clock()
         try:
-            reply = self._reply(self._worker(entry.backend), request, limit_s)
+            reply = self._reply(self._worker(lane), request, limit_s)
         except WorkerTimeout:
-            entry.fail(Status.TIMEOUT, f"{step} took longer than --case-timeout {limit_s:g}s")
+            entry.fail(Status.TIMEOUT, f"{step} took longer than {option} {limit_s:g}s")
         except WorkerLost as error:
             entry.fail(_status_of_loss(is_out_of_memory=error.is_out_of_memory), f"{step}: {error}")
         except UsageError as error:
@@ -116,8 +150,20 @@ class Session:
             entry.fail(_status_of_loss(is_out_of_memory=reply.is_out_of_memory), f"{step}: {reply.reason}")
         finally:
             entry.spent_s += self._clock() - start
-        self._drop(entry.backend)
+        self._drop(lane)
         return None
+
+    def ceilings(self, dtype: str, when: str) -> Ceilings | None:
+        """What the machine can do at most, measured in a process of its own; None where that does not work."""
+        worker = self._started()
+        request = messages.MeasureCeilings(dtype=dtype, threads=self._settings.threads, when=when)
+        try:
+            reply = self._reply(worker, request, _CEILINGS_TIMEOUT_S)
+        except (WorkerLost, WorkerTimeout):
+            return None
+        finally:
+            self._end(worker)
+        return reply.ceilings if isinstance(reply, messages.CeilingsMeasured) else None
 
     def refer(self, case: Case, folder: str) -> tuple[Status, str] | None:
         """Let the oracle write its references; None, or what became of it: without them nothing can be checked."""
@@ -152,10 +198,20 @@ class Session:
             entry.fail(Status.SKIPPED, reply.reason)
         elif isinstance(reply, messages.Prepared):
             entry.prepared = reply
-            return True
-        elif entry.status is Status.CRASHED and not self._settings.is_timed:
+            called = self.ask(entry, messages.CallFirst(), "the first call")
+            if isinstance(called, messages.Called):
+                entry.called = called
+                return True
+        if entry.status is Status.CRASHED and not self._settings.is_timed:
             self._explainer.explain_crash(case, entry)
         return False
+
+    def prepare_again(self, case: Case, entry: Entry) -> bool:
+        """Prepare a case that was released, for another visit; the times of the first visit stand."""
+        before = entry.prepared, entry.called
+        is_done = self.prepare(case, entry)
+        entry.prepared, entry.called = before
+        return is_done
 
     def check(self, case: Case, entry: Entry, folder: str) -> None:
         """Check the prepared case against the references in a folder."""
@@ -175,14 +231,21 @@ class Session:
         if isinstance(reply, messages.Rechecked) and reply.defect is not None:
             entry.fail(Status.WRONG, reply.defect)
 
+    def measure_memory(self, entry: Entry) -> None:
+        """Measure what one call needs besides what is there."""
+        reply = self.ask(entry, messages.MeasureMemory(), "measuring memory")
+        if isinstance(reply, messages.MemoryMeasured):
+            entry.workspace_bytes = reply.workspace_bytes
+
     def release(self, backend: str, problem: ConvProblem) -> None:
-        """Let a backend forget its case; a small one that was only checked may wait for the next to take its place."""
-        is_worth_it = self._settings.is_timed or problem.bytes_compulsory > _SMALL_BYTES
-        if is_worth_it and backend in self._workers:
-            try:
-                self._reply(self._workers[backend], messages.Release(), self._settings.case_timeout_s)
-            except (WorkerLost, WorkerTimeout):
-                self._drop(backend)
+        """Let a backend forget its case; a small one may wait for the next to take its place."""
+        is_worth_it = problem.bytes_compulsory > _SMALL_BYTES
+        for lane in ((backend, False), (backend, True)):
+            if is_worth_it and lane in self._workers:
+                try:
+                    self._reply(self._workers[lane], messages.Release(), self._settings.case_timeout_s)
+                except (WorkerLost, WorkerTimeout):
+                    self._drop(lane)
 
     def _probes(self, case: Case) -> tuple[str, ...]:
         """What a backend is examined by: what was asked for, or all; before timing by what sees most."""
@@ -191,10 +254,11 @@ class Session:
             return ("exact", data)
         return tuple(dict.fromkeys([*(self._settings.probes or EVERY_PROBE), *([case.data] if case.data else [])]))
 
-    def _worker(self, backend: str) -> WorkerProcess:
-        """The backend's worker, opened if there is none."""
-        if backend in self._workers:
-            return self._workers[backend]
+    def _worker(self, lane: _Lane) -> WorkerProcess:
+        """The lane's worker, opened if there is none."""
+        if lane in self._workers:
+            return self._workers[lane]
+        backend, _ = lane
         worker = self._started()
         request = messages.Open(
             backend=backend,
@@ -210,8 +274,8 @@ class Session:
             self._end(worker)
             raise UsageError(reply.reason if reply.is_usage else f"backend {backend!r} does not load: {reply.reason}")
         assert isinstance(reply, messages.Opened)  # noqa: S101  # the protocol
-        self._opened[backend] = reply
-        self._workers[backend] = worker
+        self._opened.setdefault(lane, reply)
+        self._workers[lane] = worker
         return worker
 
     def _started(self) -> WorkerProcess:
@@ -223,16 +287,23 @@ class Session:
         return worker
 
     def _reply(self, worker: WorkerProcess, request: messages.Request, timeout_s: float) -> messages.Reply:
+        start, timed_s = self._clock(), 0.0
         try:
-            return worker.ask(request, timeout_s)
+            reply = worker.ask(request, timeout_s)
         except (WorkerLost, WorkerTimeout):
             if self._is_stopped:
                 raise SessionStopped from None
             raise
+        else:
+            timed_s = reply.wall_ns * 1e-9 if isinstance(reply, messages.Block) else 0.0
+            self.ledger.add("time", timed_s)
+            return reply
+        finally:
+            self.ledger.add(_ACCOUNTS[type(request)], self._clock() - start - timed_s)
 
-    def _drop(self, backend: str) -> None:
+    def _drop(self, lane: _Lane) -> None:
         """End a worker that failed: the next cell gets a new one."""
-        worker = self._workers.pop(backend, None)
+        worker = self._workers.pop(lane, None)
         if worker is not None:
             self._end(worker)
 

@@ -13,31 +13,25 @@ import os
 import resource
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import backends
-from backends import HOST, Algorithm, Array, ConvBackend, ConvCall, ConvError, ConvProblem, threads
+from backends import Algorithm, ConvBackend, ConvCall, ConvError, ConvProblem, threads
 from backends.errors import BackendSpecError
-from harness import check, examination, explanation, inputs, messages, reference, sampling
+from harness import examination, explanation, inputs, messages, reference, sampling
 from harness.inputs import ConvArrays
 from harness.records import Status
 from harness.reference import Reference
+from harness.timing import TimedCase
 
-# Timed inputs are the checked one times these: distinct buffers and contents whose outputs follow exactly from the
-# same reference, since signs and doubling commute with every rounding (halving does not where numbers are subnormal).
-# None is 1: the answer to the checked input itself must not do for a timed one.
-_INPUT_FACTORS = (-1.0, 2.0, -2.0)
-_WARM_NS = 15_000_000
-# A worker hands the machine over only when its threads stopped spinning. Pools spin for up to about 30 ms.
-_NAP_S = 0.001
-_LONGEST_WAIT_S = 0.25
+# Warming a case up takes several calls; one whose first call took this long is warm, and time is dear.
+_LONG_CALL_NS = 100_000_000
 _PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
@@ -53,12 +47,10 @@ class _Case:
     x: Any
     """The arrays' x on the device, as the first call got it."""
     x_checksum: int
-    first_output: Any
-    timed_inputs: list[Any] = field(default_factory=list)
-    checksums: list[int] = field(default_factory=list)
-    blocks: int = 0
-    kept: list[tuple[float, Array]] = field(default_factory=list)
-    last: tuple[float, Array] | None = None
+    first_call_ns: int = 0
+    first_output: Any = None
+    timed: TimedCase | None = None
+    """Once it is warm."""
 
 
 class Worker:
@@ -89,6 +81,8 @@ class Worker:
                 return _refer(request)
             case messages.Prepare():
                 return self._prepare(request)
+            case messages.CallFirst():
+                return self._call_first(self._prepared())
             case messages.Check():
                 return self._check(self._prepared(), request)
             case messages.MeasureMemory():
@@ -96,9 +90,9 @@ class Worker:
             case messages.MeasureCeilings():
                 raise NotImplementedError
             case messages.Warm():
-                return self._warm(self._prepared())
+                return self._warm(self._prepared(), request)
             case messages.TimeBlock():
-                return self._time_block(self._prepared(), request)
+                return self._timed().block(request)
             case messages.Recheck():
                 return self._recheck(self._prepared(), request)
             case messages.Explain():
@@ -113,12 +107,21 @@ class Worker:
             raise RuntimeError("no case is prepared; the coordinator must send Check first")
         return self._case
 
+    def _timed(self) -> TimedCase:
+        timed = self._prepared().timed
+        if timed is None:
+            raise RuntimeError("the case is not warm; the coordinator must send Warm first")
+        return timed
+
     def _open(self, request: messages.Open) -> messages.Opened:
         threads.request(request.threads)
         start = self._clock()
         self._backend = backends.get(request.backend)
         import_ns = self._clock() - start
         _require_protocol(self._backend)
+        # Libraries are made of a million objects that stay: left out of every later collection, which takes 0.1 s else.
+        gc.collect()
+        gc.freeze()
         if request.memory_limit_bytes is not None:
             _limit_memory(request.memory_limit_bytes)
         return messages.Opened(
@@ -144,10 +147,7 @@ class Worker:
         start = self._clock()
         call = backend.prepare(problem, arrays.weight, arrays.bias)
         backend.device.synchronize()
-        prepared = self._clock()
-        first = call(x)
-        backend.device.synchronize()
-        called = self._clock()
+        prepare_ns = self._clock() - start
         self._case = _Case(
             problem=problem,
             data=request.data,
@@ -156,9 +156,18 @@ class Worker:
             arrays=arrays,
             x=x,
             x_checksum=checksum,
-            first_output=examination.host_copy(backend, first),
         )
-        return messages.Prepared(prepare_ns=prepared - start, first_call_ns=called - prepared)
+        return messages.Prepared(prepare_ns=prepare_ns)
+
+    def _call_first(self, case: _Case) -> messages.Called:
+        backend = self._backend
+        assert backend is not None  # noqa: S101  # a case implies a backend
+        start = self._clock()
+        first = case.call(case.x)
+        backend.device.synchronize()
+        case.first_call_ns = self._clock() - start
+        case.first_output = examination.host_copy(backend, first)
+        return messages.Called(first_call_ns=case.first_call_ns)
 
     def _check(self, case: _Case, request: messages.Check) -> messages.Checked:
         backend = self._backend
@@ -177,80 +186,16 @@ class Worker:
         found = explanation.explain(self._backend, problem, request.probe, request.seed, limit_s=request.limit_s)
         return messages.Explained(explanation=found)
 
-    def _warm(self, case: _Case) -> messages.Warmed:
+    def _warm(self, case: _Case, request: messages.Warm) -> messages.Warmed:
         assert self._backend is not None  # noqa: S101  # a case implies a backend
-        scaled = [case.arrays.x * case.arrays.x.dtype.type(factor) for factor in _INPUT_FACTORS]
-        case.checksums = [examination.checksum(x) for x in scaled]
-        case.timed_inputs = [self._backend.device.put(x) for x in scaled]
-        fastest, spent, calls = float("inf"), 0, 0
-        while spent < _WARM_NS:
-            taken = self._run([case.timed_inputs[calls % len(case.timed_inputs)]], case)[0]
-            fastest, spent, calls = min(fastest, taken), spent + taken, calls + 1
-        _wait_until_idle()
-        return messages.Warmed(call_ns=fastest, timer_ns=self._timer_ns)
-
-    def _run(self, sequence: list[Any], case: _Case) -> tuple[int, Any]:
-        """Wall time of calling on each input in turn, and the last output."""
-        assert self._backend is not None  # noqa: S101  # a case implies a backend
-        call, synchronize = case.call, self._backend.device.synchronize
-        y = None
-        start = self._clock()
-        for x in sequence:
-            y = call(x)
-        synchronize()
-        return self._clock() - start, y
-
-    def _time_block(self, case: _Case, request: messages.TimeBlock) -> messages.Block:
-        assert self._backend is not None  # noqa: S101  # a case implies a backend
-        count = len(case.timed_inputs)
-        examination.poison_memory(case.problem)
-        factors = self._refill(case)
-        # Each kept output answers another input, so that replaying any one answer is found out.
-        last = len(case.kept) % count
-        sequence = [case.timed_inputs[(last - i) % count] for i in reversed(range(request.calls))]
-        if request.is_primed:
-            self._run(sequence[:1], case)
-        cpu_start = time.process_time_ns()
-        wall_ns, y = self._run(sequence, case)
-        cpu_ns = time.process_time_ns() - cpu_start
-        case.last = (factors[last], examination.host_copy(self._backend, y))
-        if request.keep_output:
-            case.kept.append(case.last)
-        del y
-        _wait_until_idle()
-        return messages.Block(wall_ns=wall_ns, cpu_ns=cpu_ns)
-
-    def _refill(self, case: _Case) -> tuple[float, ...]:
-        """Move the contents of the timed inputs to other buffers, and return the factor that each now holds.
-
-        After the first block none holds what it held at first, so who remembers answers by the address of their input
-        is wrong from the second block on.
-        """
-        assert self._backend is not None  # noqa: S101  # a case implies a backend
-        shift = 0 if case.blocks == 0 else 1 + case.blocks % (len(_INPUT_FACTORS) - 1)
-        factors = _INPUT_FACTORS[shift:] + _INPUT_FACTORS[:shift]
-        case.blocks += 1
-        if self._backend.device is HOST:
-            for buffer, factor in zip(case.timed_inputs, factors, strict=True):
-                np.multiply(case.arrays.x, buffer.dtype.type(factor), out=buffer)
-        else:
-            scaled = (case.arrays.x * case.arrays.x.dtype.type(factor) for factor in factors)
-            case.timed_inputs = [self._backend.device.put(x) for x in scaled]
-        return factors
+        case.timed = TimedCase(self._backend, case.problem, case.data, case.call, case.arrays, self._clock)
+        if request.may_skip and case.first_call_ns > _LONG_CALL_NS:
+            return messages.Warmed(call_ns=case.first_call_ns, timer_ns=self._timer_ns)
+        call_ns, overhead_ns = case.timed.warm(request.cache)
+        return messages.Warmed(call_ns=call_ns, timer_ns=self._timer_ns, block_overhead_ns=overhead_ns)
 
     def _recheck(self, case: _Case, request: messages.Recheck) -> messages.Rechecked:
-        assert self._backend is not None  # noqa: S101  # a case implies a backend
-        found = sorted(examination.checksum(self._backend.device.get(x)) for x in case.timed_inputs)
-        if found != sorted(case.checksums):
-            return messages.Rechecked(defect="a timed call modified its input")
-        base = _load_reference(request.folder, case.data)
-        for factor, y in [*case.kept, *([case.last] if case.last else [])]:
-            arrays, expected = _scaled(case.arrays, base, factor)
-            transforms = examination.transforms_of(self._backend, case.problem)
-            outcome = check.judge(case.data, y, arrays, expected, case.problem, self._backend.algorithm, transforms)
-            if not outcome.passed:
-                return messages.Rechecked(defect=f"output of a timed call: {outcome.detail}")
-        return messages.Rechecked(defect=None)
+        return messages.Rechecked(defect=self._timed().defect(lambda: _load_reference(request.folder, case.data)))
 
 
 def _require_protocol(backend: ConvBackend) -> None:
@@ -292,49 +237,6 @@ def _load_reference(folder: str, name: str) -> Reference:
             has_input=stored["has_input"],
             poison=stored["poison"],
         )
-
-
-def _scaled(arrays: ConvArrays, base: Reference, factor: float) -> tuple[ConvArrays, Reference]:
-    """The reference for x * factor: the bias alone does not scale."""
-    bias = 0.0 if arrays.bias is None else arrays.bias.astype(np.float64)[:, None]
-    scaled = Reference(
-        positions=base.positions,
-        y=(base.y - bias) * factor + bias,
-        magnitude=(base.magnitude - np.abs(bias)) * abs(factor) + np.abs(bias),
-        energy=(base.energy - np.square(bias)) * factor**2 + np.square(bias),
-        has_input=base.has_input,
-        poison=base.poison * np.sign(factor),
-    )
-    x = arrays.x * arrays.x.dtype.type(factor)
-    return ConvArrays(x=x, weight=arrays.weight, bias=arrays.bias), scaled
-
-
-def _wait_until_idle() -> None:
-    """Sleep until no other thread of this process runs: OpenMP and BLAS pools spin for a while after a parallel region.
-
-    The process's CPU time cannot tell: the kernel brings that of other running threads up to date at its ticks only,
-    every 4 to 10 ms.
-    """
-    waited = 0.0
-    while waited < _LONGEST_WAIT_S:
-        time.sleep(_NAP_S)
-        waited += _NAP_S
-        if not _other_threads_run():
-            return
-
-
-def _other_threads_run() -> bool:
-    own = threading.get_native_id()
-    for task in Path("/proc/self/task").iterdir():
-        if int(task.name) == own:
-            continue
-        try:
-            state = (task / "stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            continue  # it has just ended
-        if state == "R":
-            return True
-    return False
 
 
 def _give_back_memory() -> None:

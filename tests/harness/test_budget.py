@@ -21,7 +21,7 @@ def budget_of(budget_s: float = math.inf, *, case_timeout_s: float = 30.0) -> Ti
 
 
 def timed(backend: str, call_ns: int) -> Entry:
-    return Entry(backend=backend, prepared=messages.Prepared(prepare_ns=1, first_call_ns=call_ns))
+    return Entry(backend=backend, called=messages.Called(first_call_ns=call_ns))
 
 
 def test_equal_cases_share_nine_tenths_of_the_budget() -> None:

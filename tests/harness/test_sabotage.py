@@ -84,6 +84,8 @@ def outcome_of(spec: str, problem: ConvProblem, folder: Path) -> CheckOutcome:
     assert isinstance(referred, messages.Done), referred
     prepared = worker.answer(messages.Prepare(problem=str(problem), data="normal", seed=0))
     assert isinstance(prepared, messages.Prepared), prepared
+    called = worker.answer(messages.CallFirst())
+    assert isinstance(called, messages.Called), called
     checked = worker.answer(messages.Check(probes=EVERY_PROBE, folder=str(folder)))
     assert isinstance(checked, messages.Checked), checked
     return checked.outcome

@@ -1,0 +1,183 @@
+"""Times one prepared case inside its worker: inputs that rotate, blocks of calls, outputs kept for checking."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from backends import HOST, Array, ConvBackend, ConvCall, ConvProblem
+from harness import check, cold_cache, disturbance, environment, examination, messages
+from harness.idleness import wait_until_idle
+from harness.inputs import ConvArrays
+from harness.records import CacheState
+from harness.reference import Reference
+
+# Timed inputs are the checked one times these: distinct buffers and contents whose outputs follow exactly from the
+# same reference, since signs and doubling commute with every rounding (halving does not where numbers are subnormal).
+# None is 1: the answer to the checked input itself must not do for a timed one.
+_INPUT_FACTORS = (-1.0, 2.0, -2.0)
+_WARM_NS = 15_000_000
+# Blocks of one call that tell what a block costs besides; the quickest counts.
+_OVERHEAD_BLOCKS = 2
+
+
+class TimedCase:
+    """A case that has been found right, and what is needed to time it and to check its timed outputs.
+
+    Args:
+        backend: What prepared it.
+        problem: Its geometry.
+        data: Name of the data that it was prepared with and checked on.
+        call: What `prepare` returned.
+        arrays: Those data.
+        clock: Nanoseconds.
+    """
+
+    def __init__(
+        self,
+        backend: ConvBackend,
+        problem: ConvProblem,
+        data: str,
+        call: ConvCall,
+        arrays: ConvArrays,
+        clock: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        self._backend = backend
+        self._problem = problem
+        self._data = data
+        self._call = call
+        self._arrays = arrays
+        self._clock = clock
+        scaled = [arrays.x * arrays.x.dtype.type(factor) for factor in _INPUT_FACTORS]
+        self._checksums = [examination.checksum(x) for x in scaled]
+        self._inputs = [backend.device.put(x) for x in scaled]
+        self._blocks = 0
+        self._kept: list[tuple[float, Array]] = []
+        self._last: tuple[float, Any] | None = None
+        self._flusher: cold_cache.Flusher | None = None
+
+    def warm(self, cache: CacheState) -> tuple[float, float]:
+        """Nanoseconds of the quickest warm call, and of what a block costs besides its timed calls."""
+        fastest, spent, calls = float("inf"), 0, 0
+        while spent < _WARM_NS:
+            taken = self._run([self._inputs[calls % len(self._inputs)]])[0]
+            fastest, spent, calls = min(fastest, taken), spent + taken, calls + 1
+        overhead = float("inf")
+        for _ in range(_OVERHEAD_BLOCKS if fastest < _WARM_NS else 0):
+            wait_until_idle()
+            start = self._clock()
+            block = self.block(messages.TimeBlock(calls=1, is_primed=False, keep_output=False, cache=cache))
+            overhead = min(overhead, self._clock() - start - block.wall_ns)
+        wait_until_idle()
+        return fastest, 0.0 if overhead == float("inf") else overhead
+
+    def block(self, request: messages.TimeBlock) -> messages.Block:
+        """Time so many calls, and keep the last one's output if asked."""
+        if request.keep_output:
+            # What is not written shows in the outputs that are checked.
+            examination.poison_memory(self._problem)
+        factors = self._refill()
+        count = len(self._inputs)
+        # Each kept output answers another input, so that replaying any one answer is found out.
+        last = len(self._kept) % count
+        sequence = [self._inputs[(last - i) % count] for i in reversed(range(request.calls))]
+        if request.is_primed:
+            self._run(sequence[:1])
+        timed = self._cold_block if request.cache is CacheState.COLD else self._hot_block
+        block, y = timed(sequence)
+        self._last = (factors[last], y)
+        if request.keep_output:
+            self._kept.append((factors[last], examination.host_copy(self._backend, y)))
+        wait_until_idle()
+        return block
+
+    def defect(self, load: Callable[[], Reference]) -> str | None:
+        """What is wrong with kept outputs of timed calls, or with their inputs afterwards; None if nothing is."""
+        found = sorted(examination.checksum(self._backend.device.get(x)) for x in self._inputs)
+        if found != sorted(self._checksums):
+            return "a timed call modified its input"
+        base = load()
+        # The last output is still valid: no call came after it.
+        last = [(self._last[0], examination.host_copy(self._backend, self._last[1]))] if self._last else []
+        for factor, y in [*self._kept, *last]:
+            arrays, expected = _scaled(self._arrays, base, factor)
+            transforms = examination.transforms_of(self._backend, self._problem)
+            outcome = check.judge(self._data, y, arrays, expected, self._problem, self._backend.algorithm, transforms)
+            if not outcome.passed:
+                return f"output of a timed call: {outcome.detail}"
+        return None
+
+    def _run(self, sequence: list[Any]) -> tuple[int, Any]:
+        """Wall time of calling on each input in turn, and the last output."""
+        call, synchronize = self._call, self._backend.device.synchronize
+        y = None
+        start = self._clock()
+        for x in sequence:
+            y = call(x)
+        synchronize()
+        return self._clock() - start, y
+
+    def _hot_block(self, sequence: list[Any]) -> tuple[messages.Block, Any]:
+        before, cpu_start = disturbance.read(), time.process_time_ns()
+        wall_ns, y = self._run(sequence)
+        cpu_ns, after = time.process_time_ns() - cpu_start, disturbance.read()
+        return _block(wall_ns, cpu_ns, before, after), y
+
+    def _cold_block(self, sequence: list[Any]) -> tuple[messages.Block, Any]:
+        """Every call by itself after a flush, which neither clock sees."""
+        if self._flusher is None:
+            self._flusher = cold_cache.Flusher(cold_cache.flush_bytes(environment.last_level_cache_bytes()))
+        wall_ns = cpu_ns = 0
+        y = None
+        preemptions, stolen = 0, 0.0
+        for x in sequence:
+            self._flusher.flush()
+            wait_until_idle()
+            one, y = self._hot_block([x])
+            wall_ns, cpu_ns = wall_ns + one.wall_ns, cpu_ns + one.cpu_ns
+            preemptions, stolen = preemptions + one.preemptions, max(stolen, one.stolen)
+        return messages.Block(wall_ns=wall_ns, cpu_ns=cpu_ns, preemptions=preemptions, stolen=stolen), y
+
+    def _refill(self) -> tuple[float, ...]:
+        """Move the contents of the timed inputs to other buffers, and return the factor that each now holds.
+
+        After the first block none holds what it held at first, so who remembers answers by the address of their input
+        is wrong from the second block on.
+        """
+        shift = 0 if self._blocks == 0 else 1 + self._blocks % (len(_INPUT_FACTORS) - 1)
+        factors = _INPUT_FACTORS[shift:] + _INPUT_FACTORS[:shift]
+        self._blocks += 1
+        if self._backend.device is HOST:
+            for buffer, factor in zip(self._inputs, factors, strict=True):
+                np.multiply(self._arrays.x, buffer.dtype.type(factor), out=buffer)
+        else:
+            scaled = (self._arrays.x * self._arrays.x.dtype.type(factor) for factor in factors)
+            self._inputs = [self._backend.device.put(x) for x in scaled]
+        return factors
+
+
+def _block(wall_ns: int, cpu_ns: int, before: disturbance.Meter, after: disturbance.Meter) -> messages.Block:
+    return messages.Block(
+        wall_ns=wall_ns,
+        cpu_ns=cpu_ns,
+        preemptions=after.preemptions - before.preemptions,
+        stolen=disturbance.stolen_share(before, after, wall_ns),
+    )
+
+
+def _scaled(arrays: ConvArrays, base: Reference, factor: float) -> tuple[ConvArrays, Reference]:
+    """The reference for x * factor: the bias alone does not scale."""
+    bias = 0.0 if arrays.bias is None else arrays.bias.astype(np.float64)[:, None]
+    scaled = Reference(
+        positions=base.positions,
+        y=(base.y - bias) * factor + bias,
+        magnitude=(base.magnitude - np.abs(bias)) * abs(factor) + np.abs(bias),
+        energy=(base.energy - np.square(bias)) * factor**2 + np.square(bias),
+        has_input=base.has_input,
+        poison=base.poison * np.sign(factor),
+    )
+    x = arrays.x * arrays.x.dtype.type(factor)
+    return ConvArrays(x=x, weight=arrays.weight, bias=arrays.bias), scaled
