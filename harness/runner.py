@@ -21,7 +21,7 @@ from harness.measuring import Measurer
 from harness.merging import merged
 from harness.plan import Batch, CellPlace, RunSettings, batches_of, place_of
 from harness.records import Cell
-from harness.session import Session
+from harness.session import Session, StartWorker, start_process
 
 __all__ = ["BackendStarted", "CaseStarted", "CeilingsMeasured", "Event", "RunEnded", "run"]
 
@@ -32,6 +32,7 @@ def run(
     *,
     finished: frozenset[CellPlace] = frozenset(),
     clock: Callable[[], float] = time.monotonic,
+    start_worker: StartWorker = start_process,
 ) -> Generator[Event]:
     """Carry out a plan, cheapest problems first, and yield each cell as it ends.
 
@@ -44,13 +45,16 @@ def run(
         settings: How.
         finished: Places that an earlier run of the same plan has filled; the rest is measured.
         clock: Seconds, for the budget.
+        start_worker: How a worker is started.
 
     Raises:
         UsageError: A backend cannot be opened: an unknown name or option, a missing library.
     """
     batches = batches_of(cases, settings.backends, finished)
     explained: dict[str, set[str]] = {}
-    sessions = [Session(settings, clock, explained) for _ in range(min(settings.jobs, max(1, len(batches))))]
+    sessions = [
+        Session(settings, clock, explained, start_worker) for _ in range(min(settings.jobs, max(1, len(batches))))
+    ]
     work = _Work(batches, sessions)
     with scratch.folder() as folder:
         jobs = [_Job(work, session, settings, folder, clock) for session in sessions]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from backends import ConvProblem
 from harness import messages
@@ -44,6 +45,27 @@ _Lane = tuple[str, bool]
 """A backend, and whether it is the twin."""
 
 
+class Worker(Protocol):
+    """What is asked: a process, or in tests what stands for one."""
+
+    def ask(self, request: messages.Request, timeout_s: float) -> messages.Reply:
+        """The reply; WorkerLost or WorkerTimeout where there is none."""
+
+    def end(self) -> None:
+        """End it and all that it started."""
+
+    def kill(self) -> None:
+        """From any thread: make whoever waits for a reply get WorkerLost."""
+
+
+StartWorker = Callable[[RunSettings], Worker]
+
+
+def start_process(settings: RunSettings) -> WorkerProcess:
+    """A new worker process, with no backend loaded yet."""
+    return WorkerProcess(settings.threads)
+
+
 class UsageError(UserError):
     """A backend that cannot be opened as asked."""
 
@@ -59,6 +81,7 @@ class Session:
         settings: How workers are opened and what limits they have.
         clock: Seconds, for what each cell spends.
         explained: Failures that have been explained, by backend, shared by sessions that work side by side.
+        start_worker: How a worker is started.
     """
 
     def __init__(
@@ -66,11 +89,13 @@ class Session:
         settings: RunSettings,
         clock: Callable[[], float] = time.monotonic,
         explained: dict[str, set[str]] | None = None,
+        start_worker: StartWorker = start_process,
     ) -> None:
         self.ledger = Ledger(clock)
         self._settings = settings
         self._clock = clock
-        self._workers: dict[_Lane, WorkerProcess] = {}
+        self._start_worker = start_worker
+        self._workers: dict[_Lane, Worker] = {}
         self._opened: dict[_Lane, messages.Opened] = {}
         self._unloadable: dict[str, str] = {}
         self._explainer = Explainer(
@@ -79,8 +104,8 @@ class Session:
             drop=lambda backend: self._drop((backend, False)),
             explained={} if explained is None else explained,
         )
-        self._oracle: WorkerProcess | None = None
-        self._living: set[WorkerProcess] = set()
+        self._oracle: Worker | None = None
+        self._living: set[Worker] = set()
         self._stopping = threading.Lock()
         self._is_stopped = False
 
@@ -254,7 +279,7 @@ class Session:
             return ("exact", data)
         return tuple(dict.fromkeys([*(self._settings.probes or EVERY_PROBE), *([case.data] if case.data else [])]))
 
-    def _worker(self, lane: _Lane) -> WorkerProcess:
+    def _worker(self, lane: _Lane) -> Worker:
         """The lane's worker, opened if there is none."""
         if lane in self._workers:
             return self._workers[lane]
@@ -278,15 +303,15 @@ class Session:
         self._workers[lane] = worker
         return worker
 
-    def _started(self) -> WorkerProcess:
-        worker = WorkerProcess(self._settings.threads)
+    def _started(self) -> Worker:
+        worker = self._start_worker(self._settings)
         with self._stopping:
             self._living.add(worker)
             if self._is_stopped:
                 worker.kill()
         return worker
 
-    def _reply(self, worker: WorkerProcess, request: messages.Request, timeout_s: float) -> messages.Reply:
+    def _reply(self, worker: Worker, request: messages.Request, timeout_s: float) -> messages.Reply:
         start, timed_s = self._clock(), 0.0
         try:
             reply = worker.ask(request, timeout_s)
@@ -307,7 +332,7 @@ class Session:
         if worker is not None:
             self._end(worker)
 
-    def _end(self, worker: WorkerProcess) -> None:
+    def _end(self, worker: Worker) -> None:
         with self._stopping:
             self._living.discard(worker)
         worker.end()

@@ -50,7 +50,9 @@ def cells_of(
         jobs=jobs,
         probes=probes,
     )
-    return [event for event in runner.run(cases, settings, finished=finished) if isinstance(event, Cell)]
+    events = runner.run(cases, settings, finished=finished)
+    # A cell that comes again replaces the earlier one.
+    return list({place_of(event): event for event in events if isinstance(event, Cell)}.values())
 
 
 def test_a_right_backend_is_checked_and_timed_in_rounds() -> None:
