@@ -26,9 +26,9 @@ class Samples:
     wall_ns: int = 0
     cpu_ns: int = 0
 
-    def add(self, block: messages.Block, calls: int, round_number: int) -> None:
-        """Append a block of so many calls."""
-        self.ns.append(block.wall_ns / calls)
+    def add(self, block: messages.Block, round_number: int) -> None:
+        """Append a block."""
+        self.ns.append(block.wall_ns / block.calls)
         self.rounds.append(round_number)
         self.cores.append(round(block.cpu_ns / block.wall_ns, 3) if block.wall_ns else 0.0)
         self.preemptions.append(block.preemptions)

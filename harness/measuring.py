@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backends import ConvProblem
-from harness import revisits
+from harness import revisits, starts
 from harness.budget import Budget
 from harness.cases import Case
 from harness.entry import Entry
@@ -70,6 +70,7 @@ class Measurer:
         self._rounds = Rounds(session.ask, clock, random.Random(settings.seed), settings.cache)
         self._twins = Twins(cases, settings.budget_s, settings.seed)
         self._visited: list[_Visited] = []
+        self._started: tuple[Batch, list[Entry]] | None = None
 
     def measured(self, batch: Batch, number: int, later: Sequence[ConvProblem], elapsed_s: float) -> Iterator[Event]:
         """All cells of one problem: check each backend, then time those that are right.
@@ -99,10 +100,23 @@ class Measurer:
             self._budget.learn(batch.problem, entry)
             for case in batch.cases:
                 yield entry.cell(case, self._settings)
+        timed = _right(entries)
+        if self._started is None or len(timed) > len(self._started[1]):
+            self._started = batch, timed
         if self._settings.is_timed and revisits.need_of(entries) is not None:
             self._visited.append(_Visited(batch=batch, entries=entries, folder=folder))
         else:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def started(self) -> Iterator[Event]:
+        """Measure cold and warm starts on the first problem that most backends are right on."""
+        if self._started is None:
+            return
+        batch, entries = self._started
+        yield BackendStarted(case=batch.case, backend="all", step="start anew")
+        for entry in starts.measured(batch.case, entries, self._settings.budget_s, self._folder, self._session.start):
+            for case in batch.cases:
+                yield entry.cell(case, self._settings)
 
     def revisited(self, deadline: float) -> Iterator[Event]:
         """Visit what is undecided or least known again, the neediest first, until the clock has reached the deadline.

@@ -69,6 +69,8 @@ class TimeBlock(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     is_primed: bool
     keep_output: bool
     cache: CacheState = CacheState.HOT
+    limit_ns: int | None = None
+    """Fewer calls are made where they take longer than this."""
 
 
 class Recheck(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -180,6 +182,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """One timed block: wall and CPU time of all its calls, and what disturbed them."""
 
     wall_ns: int
+    calls: int
     cpu_ns: int
     preemptions: int = 0
     """Involuntary context switches of the worker."""

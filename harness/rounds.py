@@ -16,6 +16,9 @@ Ask = Callable[[Entry, messages.Request, str], messages.Reply | None]
 
 # A first timed call this much quicker than the call it was planned by means that the latter compiled something.
 _QUICKER = 0.5
+# A block may take so many times as long as planned before it is cut short: on a machine that suddenly gives a tenth of
+# itself, blocks of the planned number of calls would eat the time of all that come later.
+_LONGEST = 4.0
 # Reading the clock may cost this fraction of a cold block.
 _TIMER_SHARE = 1e-3
 
@@ -95,16 +98,20 @@ class Rounds:
         # Others have had the caches, and thread pools have gone to sleep: short calls are timed hot, as a loop over
         # them would run, after one call that wakes everything.
         request = messages.TimeBlock(
-            calls=lane.calls, is_primed=lane.is_primed, keep_output=keep_output, cache=self._cache
+            calls=lane.calls,
+            is_primed=lane.is_primed,
+            keep_output=keep_output,
+            cache=self._cache,
+            limit_ns=round(_LONGEST * lane.planned_ns * lane.calls),
         )
         reply = self._ask(lane, request, "timing")
         lane.timing_s += self._clock() - start
         if not isinstance(reply, messages.Block):
             return False
-        if not lane.samples.ns and reply.wall_ns < _QUICKER * lane.planned_ns * lane.calls:
+        if not lane.samples.ns and reply.wall_ns < _QUICKER * lane.planned_ns * reply.calls:
             self._plan_blocks(lane, is_first=False)
             return False
-        lane.samples.add(reply, lane.calls, number)
+        lane.samples.add(reply, number)
         return True
 
     def _would_outlast(self, lane: Entry, deadline: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from backends import ConvProblem
@@ -16,7 +16,7 @@ from harness.explaining import Explainer
 from harness.ledger import Ledger
 from harness.plan import RunSettings
 from harness.probes import EVERY_PROBE
-from harness.records import Ceilings, Status
+from harness.records import Ceilings, Start, Status
 from harness.worker_process import WorkerLost, WorkerProcess, WorkerTimeout
 
 _ORDINARY_DATA = "normal"
@@ -58,12 +58,13 @@ class Worker(Protocol):
         """From any thread: make whoever waits for a reply get WorkerLost."""
 
 
-StartWorker = Callable[[RunSettings], Worker]
+StartWorker = Callable[[RunSettings, Mapping[str, str]], Worker]
+"""Starts a worker for some settings, with environment variables of its own."""
 
 
-def start_process(settings: RunSettings) -> WorkerProcess:
+def start_process(settings: RunSettings, variables: Mapping[str, str]) -> WorkerProcess:
     """A new worker process, with no backend loaded yet."""
-    return WorkerProcess(settings.threads)
+    return WorkerProcess(settings.threads, variables=variables)
 
 
 class UsageError(UserError):
@@ -213,10 +214,7 @@ class Session:
 
     def prepare(self, case: Case, entry: Entry) -> bool:
         """Prepare the case and call it once; whether that worked."""
-        request = messages.Prepare(
-            problem=str(case.problem), data=case.data or _ORDINARY_DATA, seed=self._settings.seed
-        )
-        reply = self.ask(entry, request, "preparing")
+        reply = self.ask(entry, self._prepare_request(case), "preparing")
         if isinstance(reply, messages.Declined):
             entry.fail(Status.UNSUPPORTED, reply.reason)
         elif isinstance(reply, messages.Refused):
@@ -262,6 +260,30 @@ class Session:
         if isinstance(reply, messages.MemoryMeasured):
             entry.workspace_bytes = reply.workspace_bytes
 
+    def start(self, case: Case, backend: str, variables: dict[str, str]) -> Start | None:
+        """What a fresh process of a backend pays before its steady speed on a case; None where it fails."""
+        limits = self._settings.prepare_timeout_s, self._settings.case_timeout_s
+        prepare = messages.Prepare(
+            problem=str(case.problem), data=case.data or _ORDINARY_DATA, seed=self._settings.seed
+        )
+        with self.ledger.spending("start"):
+            worker = self._started(variables)
+            try:
+                opened = worker.ask(self._open_request(backend), _OPEN_TIMEOUT_S)
+                prepared = worker.ask(prepare, limits[0])
+                called = worker.ask(messages.CallFirst(), limits[1])
+            except (WorkerLost, WorkerTimeout):
+                return None
+            finally:
+                self._end(worker)
+        if not (
+            isinstance(opened, messages.Opened)
+            and isinstance(prepared, messages.Prepared)
+            and isinstance(called, messages.Called)
+        ):
+            return None
+        return Start(import_ns=opened.import_ns, prepare_ns=prepared.prepare_ns, first_call_ns=called.first_call_ns)
+
     def release(self, backend: str, problem: ConvProblem) -> None:
         """Let a backend forget its case; a small one may wait for the next to take its place."""
         is_worth_it = problem.bytes_compulsory > _SMALL_BYTES
@@ -285,13 +307,8 @@ class Session:
             return self._workers[lane]
         backend, _ = lane
         worker = self._started()
-        request = messages.Open(
-            backend=backend,
-            threads=self._settings.threads,
-            memory_limit_bytes=self._settings.memory_limit_bytes,
-        )
         try:
-            reply = self._reply(worker, request, _OPEN_TIMEOUT_S)
+            reply = self._reply(worker, self._open_request(backend), _OPEN_TIMEOUT_S)
         except (WorkerLost, WorkerTimeout):
             self._end(worker)
             raise
@@ -303,8 +320,18 @@ class Session:
         self._workers[lane] = worker
         return worker
 
-    def _started(self) -> Worker:
-        worker = self._start_worker(self._settings)
+    def _prepare_request(self, case: Case) -> messages.Prepare:
+        return messages.Prepare(problem=str(case.problem), data=case.data or _ORDINARY_DATA, seed=self._settings.seed)
+
+    def _open_request(self, backend: str) -> messages.Open:
+        return messages.Open(
+            backend=backend,
+            threads=self._settings.threads,
+            memory_limit_bytes=self._settings.memory_limit_bytes,
+        )
+
+    def _started(self, variables: Mapping[str, str] | None = None) -> Worker:
+        worker = self._start_worker(self._settings, variables or {})
         with self._stopping:
             self._living.add(worker)
             if self._is_stopped:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,20 @@ from harness.reference import Reference
 # None is 1: the answer to the checked input itself must not do for a timed one.
 _INPUT_FACTORS = (-1.0, 2.0, -2.0)
 _WARM_NS = 15_000_000
+# A block whose calls suddenly take far longer than planned ends early: it is looked at so many times on the way. More
+# readings of the clock would cost more than a ten-thousandth of the shortest block.
+_LOOKS = 8
 # Blocks of one call that tell what a block costs besides; the quickest counts.
 _OVERHEAD_BLOCKS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ran:
+    """Some calls in a row, and the last one's output."""
+
+    wall_ns: int
+    calls: int
+    y: Any
 
 
 class TimedCase:
@@ -63,7 +76,7 @@ class TimedCase:
         """Nanoseconds of the quickest warm call, and of what a block costs besides its timed calls."""
         fastest, spent, calls = float("inf"), 0, 0
         while spent < _WARM_NS:
-            taken = self._run([self._inputs[calls % len(self._inputs)]])[0]
+            taken = self._run([calls % len(self._inputs)]).wall_ns
             fastest, spent, calls = min(fastest, taken), spent + taken, calls + 1
         overhead = float("inf")
         for _ in range(_OVERHEAD_BLOCKS if fastest < _WARM_NS else 0):
@@ -83,14 +96,15 @@ class TimedCase:
         count = len(self._inputs)
         # Each kept output answers another input, so that replaying any one answer is found out.
         last = len(self._kept) % count
-        sequence = [self._inputs[(last - i) % count] for i in reversed(range(request.calls))]
+        sequence = [(last - i) % count for i in reversed(range(request.calls))]
         if request.is_primed:
             self._run(sequence[:1])
         timed = self._cold_block if request.cache is CacheState.COLD else self._hot_block
-        block, y = timed(sequence)
-        self._last = (factors[last], y)
+        block, y = timed(sequence, request.limit_ns)
+        factor = factors[sequence[block.calls - 1]]
+        self._last = (factor, y)
         if request.keep_output:
-            self._kept.append((factors[last], examination.host_copy(self._backend, y)))
+            self._kept.append((factor, examination.host_copy(self._backend, y)))
         wait_until_idle()
         return block
 
@@ -110,36 +124,56 @@ class TimedCase:
                 return f"output of a timed call: {outcome.detail}"
         return None
 
-    def _run(self, sequence: list[Any]) -> tuple[int, Any]:
-        """Wall time of calling on each input in turn, and the last output."""
-        call, synchronize = self._call, self._backend.device.synchronize
-        y = None
-        start = self._clock()
-        for x in sequence:
-            y = call(x)
+    def _run(self, sequence: list[int], limit_ns: int | None = None) -> _Ran:
+        """Call on each input in turn, by its number, but stop once that has taken longer than the limit."""
+        call, synchronize, clock = self._call, self._backend.device.synchronize, self._clock
+        inputs = [self._inputs[number] for number in sequence]
+        step = max(1, len(inputs) // _LOOKS)
+        done, y = 0, None
+        start = clock()
+        while done < len(inputs):
+            for x in inputs[done : done + step]:
+                y = call(x)
+            done = min(len(inputs), done + step)
+            if limit_ns is not None and clock() - start > limit_ns:
+                break
         synchronize()
-        return self._clock() - start, y
+        return _Ran(wall_ns=clock() - start, calls=done, y=y)
 
-    def _hot_block(self, sequence: list[Any]) -> tuple[messages.Block, Any]:
+    def _hot_block(self, sequence: list[int], limit_ns: int | None) -> tuple[messages.Block, Any]:
         before, cpu_start = disturbance.read(), time.process_time_ns()
-        wall_ns, y = self._run(sequence)
+        ran = self._run(sequence, limit_ns)
         cpu_ns, after = time.process_time_ns() - cpu_start, disturbance.read()
-        return _block(wall_ns, cpu_ns, before, after), y
+        block = messages.Block(
+            wall_ns=ran.wall_ns,
+            calls=ran.calls,
+            cpu_ns=cpu_ns,
+            preemptions=after.preemptions - before.preemptions,
+            stolen=disturbance.stolen_share(before, after, ran.wall_ns),
+        )
+        return block, ran.y
 
-    def _cold_block(self, sequence: list[Any]) -> tuple[messages.Block, Any]:
+    def _cold_block(self, sequence: list[int], limit_ns: int | None) -> tuple[messages.Block, Any]:
         """Every call by itself after a flush, which neither clock sees."""
         if self._flusher is None:
             self._flusher = cold_cache.Flusher(cold_cache.flush_bytes(environment.last_level_cache_bytes()))
-        wall_ns = cpu_ns = 0
+        blocks: list[messages.Block] = []
         y = None
-        preemptions, stolen = 0, 0.0
-        for x in sequence:
+        for number in sequence:
             self._flusher.flush()
             wait_until_idle()
-            one, y = self._hot_block([x])
-            wall_ns, cpu_ns = wall_ns + one.wall_ns, cpu_ns + one.cpu_ns
-            preemptions, stolen = preemptions + one.preemptions, max(stolen, one.stolen)
-        return messages.Block(wall_ns=wall_ns, cpu_ns=cpu_ns, preemptions=preemptions, stolen=stolen), y
+            one, y = self._hot_block([number], None)
+            blocks.append(one)
+            if limit_ns is not None and sum(block.wall_ns for block in blocks) > limit_ns:
+                break
+        together = messages.Block(
+            wall_ns=sum(block.wall_ns for block in blocks),
+            calls=len(blocks),
+            cpu_ns=sum(block.cpu_ns for block in blocks),
+            preemptions=sum(block.preemptions for block in blocks),
+            stolen=max(block.stolen for block in blocks),
+        )
+        return together, y
 
     def _refill(self) -> tuple[float, ...]:
         """Move the contents of the timed inputs to other buffers, and return the factor that each now holds.
@@ -157,15 +191,6 @@ class TimedCase:
             scaled = (self._arrays.x * self._arrays.x.dtype.type(factor) for factor in factors)
             self._inputs = [self._backend.device.put(x) for x in scaled]
         return factors
-
-
-def _block(wall_ns: int, cpu_ns: int, before: disturbance.Meter, after: disturbance.Meter) -> messages.Block:
-    return messages.Block(
-        wall_ns=wall_ns,
-        cpu_ns=cpu_ns,
-        preemptions=after.preemptions - before.preemptions,
-        stolen=disturbance.stolen_share(before, after, wall_ns),
-    )
 
 
 def _scaled(arrays: ConvArrays, base: Reference, factor: float) -> tuple[ConvArrays, Reference]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from types import TracebackType
 
 import msgspec
@@ -49,13 +50,14 @@ class WorkerProcess:
 
     Args:
         threads: Set in the environment that its libraries read when they load.
+        variables: More of that environment.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, *, variables: Mapping[str, str] | None = None) -> None:
         request_read, self._request_fd = os.pipe()
         self._reply_fd, reply_write = os.pipe()
         counts = dict.fromkeys(ENVIRONMENT_VARIABLES, str(threads))
-        environment = _BINDING | _SPINNING | os.environ | _ALLOCATOR | counts
+        environment = _BINDING | _SPINNING | os.environ | _ALLOCATOR | counts | dict(variables or {})
         self._process = subprocess.Popen(
             [sys.executable, "-m", "harness.worker", str(request_read), str(reply_write)],
             pass_fds=(request_read, reply_write),

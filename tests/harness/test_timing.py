@@ -73,6 +73,20 @@ def test_the_priming_call_is_made_and_not_timed() -> None:
     assert block.wall_ns == 5_000_000
 
 
+@pytest.mark.parametrize(("calls", "made"), [(80, 10), (7, 5), (4, 4)])
+def test_a_block_that_takes_longer_than_its_limit_ends_early(calls: int, made: int) -> None:
+    """It is looked at eight times on the way, and after every call of short ones."""
+    backend = Ticking()
+    case = timed_case(backend)
+    request = messages.TimeBlock(calls=calls, is_primed=False, keep_output=True, limit_ns=4_500_000)
+
+    block = case.block(request)
+
+    assert (block.calls, block.wall_ns) == (made, made * 1_000_000)
+    expected = reference.compute(PROBLEM, ARRAYS, 0)
+    assert case.defect(lambda: expected) is None, "the output that was kept is the last that was made"
+
+
 def test_a_warm_call_is_as_long_as_it_is_and_a_block_costs_nothing_on_this_clock() -> None:
     backend = Ticking()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from backends import ConvProblem
@@ -47,11 +47,13 @@ class Machine:
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
         self.opened: Counter[str] = Counter()
+        self.started_with: list[dict[str, str]] = []
 
     def clock(self) -> float:
         return self.now_s
 
-    def start_worker(self, _: RunSettings) -> Worker:
+    def start_worker(self, _: RunSettings, variables: Mapping[str, str]) -> Worker:
+        self.started_with.append(dict(variables))
         return Worker(self)
 
 
@@ -126,7 +128,7 @@ class Worker:
         calls = request.calls + request.is_primed
         wall_s = request.calls * self._call_s * self._model.noise(self._machine.chance, self._machine.now_s)
         self._takes(wall_s + 0.0001 + (calls - request.calls) * self._call_s)
-        return messages.Block(wall_ns=round(wall_s * 1e9), cpu_ns=round(wall_s * 1e9))
+        return messages.Block(wall_ns=round(wall_s * 1e9), calls=request.calls, cpu_ns=round(wall_s * 1e9))
 
     @property
     def _model(self) -> Model:
