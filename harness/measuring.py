@@ -28,6 +28,8 @@ _LEAST_VISIT_S = 0.3
 # So much of what is left goes to the neediest problem, so that a hopeless one does not take it all.
 _VISIT_SHARE = 0.25
 _LONGEST_VISIT_S = 20.0
+# Starting every backend twice more, to see what that costs, may take this part of the budget.
+_STARTS_SHARE = 0.1
 
 
 @dataclass
@@ -108,13 +110,14 @@ class Measurer:
         else:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def started(self) -> Iterator[Event]:
+    def started(self, deadline: float) -> Iterator[Event]:
         """Measure cold and warm starts on the first problem that most backends are right on."""
         if self._started is None:
             return
         batch, entries = self._started
         yield BackendStarted(case=batch.case, backend="all", step="start anew")
-        for entry in starts.measured(batch.case, entries, self._settings.budget_s, self._folder, self._session.start):
+        limit_s = min(deadline - self._clock(), _STARTS_SHARE * self._settings.budget_s)
+        for entry in starts.measured(batch.case, entries, limit_s, self._folder, self._session.start, self._clock):
             for case in batch.cases:
                 yield entry.cell(case, self._settings)
 

@@ -125,8 +125,8 @@ class _Job:
         yield from self._ceilings("start")
         ceilings_s = self._clock() - before
         yield from self._batches()
-        yield from self._measurer.started()
         end = self._start + self._settings.budget_s - self._settings.report_s - ceilings_s
+        yield from self._measurer.started(end)
         yield from self._measurer.revisited(end)
         yield from self._ceilings("end")
 
