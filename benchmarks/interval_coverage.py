@@ -252,7 +252,7 @@ def _stop_table(scale: int) -> Iterator[str]:
 
 def _ratio_table(scale: int) -> Iterator[str]:
     tries = 40 * scale
-    yield f"ratio of a backend disturbed often to one disturbed seldom, {tries} tries: covered by median / Hodges-Lehmann"
+    yield f"ratio of a backend disturbed often to one disturbed seldom, {tries} tries: median covers / signed ranks do"
     for n in (12, 20, 40, 80):
         yield "n={:3}                   {:.3f} / {:.3f}".format(n, *ratio_coverage(n, tries))
 

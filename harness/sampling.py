@@ -23,19 +23,19 @@ _MAX_SAMPLES = 120
 # Doubling the samples of independent noise narrows the interval to 0.71 of its width on average; where it has not
 # narrowed at all, drift or bursts rule, and more of them will not help.
 _NARROWING = 1.0
-# Standard errors by which samples are taken to depend on each other more than it looks, when that may stop a cell. A
-# stop is drawn to the moments at which samples happen to agree. Simulated at 0.8 % and 1.5 % of noise, stopped at
-# +-1 %, intervals then missed the median in 2 % of tries for independent samples, 2 to 4 % at an autocorrelation of
-# 0.3, 6 to 7 % at 0.6 and 4 to 6 % in bursts of five; with one standard error and 7 samples at least it was 2, 5, 6 to
-# 9 and 6 to 7 %. A confidence of 99 % costs more samples (18 for 15) and mends less: not the width is wrong, but the
-# dependence. At 0.8 one in eight stopped intervals misses, whatever is asked for.
-_STOP_CAUTION = 2.0
+# A stop is drawn to the moments at which samples happen to agree. Simulated (`benchmarks.interval_coverage`) with noise
+# of 0.8 and 1.5 %, intervals stopped at +-1 % missed the median in 1 to 2 % of tries for independent samples, 2 to 4 %
+# at an autocorrelation of 0.3, 5 to 8 % at 0.6 and 3 to 6 % in bursts of five. Stops that ask for more were tried: 99 %
+# in place of 95 %, two standard errors of the dependence in place of one, looks at every fifth more samples only. None
+# changed that by more than 2 %, at 1.2 to 1.7 times the samples: what goes wrong is a dependence that looks weaker than
+# it is, over all of the few samples. At least twelve in place of seven did help: at 0.8 it was 15 % and is 8 to 13.
+_LEAST_SAMPLES = 12
 
 # An elimination ends the sampling of a backend, so it must hardly ever hit the fastest by chance: the probability of
 # that per case, over all looks and rivals.
 _FALSE_ELIMINATION = 0.002
 # A rival is looked at when its pairs with the leader reach these numbers: growing by half each, so that looks are few.
-_LOOKS = (12, 18, 27, 40, 60, 90)
+_LOOKS = (_LEAST_SAMPLES, 18, 27, 40, 60, 90)
 # How much slower a backend must surely be: what is closer is worth sampling, and may be two processes' difference.
 _CLEARLY_SLOWER = 1.05
 # Twelve pairs are too few for a confidence that high; this many times slower in every one of them is no chance either.
@@ -57,7 +57,7 @@ class StopRule:
     """
 
     half_width: float = 0.01
-    least_samples: int = 12
+    least_samples: int = _LEAST_SAMPLES
     share_ns: float = math.inf
 
     def reason_to_stop(self, samples_ns: Sequence[float], spent_ns: float) -> StopReason | None:
@@ -70,7 +70,7 @@ class StopRule:
         n = len(samples_ns)
         if n == 0:
             return None
-        width = stats.median_interval(samples_ns, caution=_STOP_CAUTION).half_width_fraction
+        width = stats.median_interval(samples_ns).half_width_fraction
         if n >= self.least_samples and width is not None and width <= self.half_width:
             return StopReason.PRECISE
         if n >= _MAX_SAMPLES:
@@ -86,7 +86,7 @@ class StopRule:
             # Samples so dependent that half of the most there may be give no interval are a drift.
             return len(samples_ns) >= _MAX_SAMPLES // 2
         half = samples_ns[: len(samples_ns) // 2]
-        earlier = stats.median_interval(half, caution=_STOP_CAUTION).half_width_fraction
+        earlier = stats.median_interval(half).half_width_fraction
         return earlier is not None and width > _NARROWING * earlier
 
 

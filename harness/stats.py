@@ -97,14 +97,10 @@ def order_statistic_rank(n: int, confidence: float = CONFIDENCE) -> int | None:
     return rank
 
 
-def variance_inflation(samples: Sequence[float], caution: float = 1.0) -> float:
+def variance_inflation(samples: Sequence[float]) -> float:
     """How many samples, measured in this order, say as much about the median as an independent one; at least 1.
 
     The module's docstring derives it. Meant to be rather too large than too small.
-
-    Args:
-        samples: In the order measured.
-        caution: Standard errors by which the dependence is taken to be larger than it looks.
     """
     n = len(samples)
     scores = _centred_ranks(samples)
@@ -113,7 +109,7 @@ def variance_inflation(samples: Sequence[float], caution: float = 1.0) -> float:
         return 1.0
     first = _correlation(scores, power, lag=1)
     # The standard error of an autoregression's coefficient.
-    upper = first + caution * math.sqrt(max(0.0, 1 - first * first) / n)
+    upper = first + math.sqrt(max(0.0, 1 - first * first) / n)
     second = _correlation(scores, power, lag=2) if n >= _LEAST_FOR_LAG_2 else 0.0
     phi = min(max(upper, math.sqrt(max(0.0, second))), _MOST_CORRELATED)
     inflation, at_lag = 1.0, 1.0
@@ -125,13 +121,12 @@ def variance_inflation(samples: Sequence[float], caution: float = 1.0) -> float:
     return inflation
 
 
-def median_interval(samples: Sequence[float], confidence: float = CONFIDENCE, *, caution: float = 1.0) -> Interval:
+def median_interval(samples: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
     """The median with its order-statistic interval; without one where the samples are too few or too dependent.
 
     Args:
         samples: In the order measured: how much they depend on each other is estimated.
         confidence: That the interval covers the median of what the samples are drawn from.
-        caution: See `variance_inflation`.
 
     Raises:
         ValueError: There are no samples.
@@ -140,7 +135,7 @@ def median_interval(samples: Sequence[float], confidence: float = CONFIDENCE, *,
     n = len(samples)
     rank = order_statistic_rank(n, confidence)
     if rank is not None:
-        spread = normal_quantile(confidence) * math.sqrt(n * variance_inflation(samples, caution)) / 2
+        spread = normal_quantile(confidence) * math.sqrt(n * variance_inflation(samples)) / 2
         rank = min(rank, math.floor((n + 1) / 2 - spread)) if min(samples) < max(samples) else rank
     if rank is None or rank < 1:
         return Interval(estimate=estimate, low=None, high=None)

@@ -85,6 +85,16 @@ def test_a_slower_backend_within_the_margin_goes_on() -> None:
     assert eliminated(rounds_of(jittered(1e6, 90, 1), jittered(1.04e6, 90, 2))) == set()
 
 
+def test_the_more_rivals_the_surer_an_elimination_must_be() -> None:
+    leader, rival = jittered(1e6, 18, 1), jittered(1.09e6, 18, 2, spread=0.02)
+    ratio = stats.paired_ratio(dict(enumerate(rival)), dict(enumerate(leader)))
+    assert ratio is not None
+    assert ratio.low is not None
+    # The interval that a report gives is clear of the margin, but chance has had many looks at it.
+    assert ratio.low > 1.05
+    assert eliminated(rounds_of(leader, rival)) == set()
+
+
 def test_who_is_alone_or_without_samples_is_not_eliminated() -> None:
     assert eliminated({}) == set()
     assert eliminated({"0": {}, "1": dict(enumerate(jittered(1e6, 12, 1)))}) == set()

@@ -75,13 +75,14 @@ def test_the_interval_is_never_narrower_than_that_of_independent_samples(values:
         assert interval.high >= sorted(values)[-rank]
 
 
-def test_more_caution_never_narrows_an_interval() -> None:
-    noise = random.Random(4)
-    for n in (12, 30, 90):
-        values = [noise.gauss(0, 1) for _ in range(n)]
-        inflations = [stats.variance_inflation(values, caution) for caution in (0.0, 1.0, 2.0)]
-        assert inflations == sorted(inflations)
-        assert inflations[0] < inflations[-1]
+@pytest.mark.parametrize("phi", [0.3, 0.6])
+def test_dependence_is_not_underrated_for_samples_being_few(phi: float) -> None:
+    noise, n = random.Random(7), 24
+    series = [interval_coverage.autoregression(phi)(noise, n) for _ in range(400)]
+    # Of signs about the median, whose correlation at lag k is 2 / pi * asin(phi**k).
+    true = 1 + 2 * sum((1 - k / n) * 2 / math.pi * math.asin(phi**k) for k in range(1, n))
+
+    assert 1.2 * true < stats.median(map(stats.variance_inflation, series)) < 2 * true
 
 
 @given(samples)
