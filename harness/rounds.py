@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from harness import messages
 from harness.entry import Entry
 from harness.records import CacheState, StopReason
-from harness.sampling import StopRule, calls_per_block, eliminated, is_primed
+from harness.sampling import MOST_SAMPLES, StopRule, calls_per_block, eliminated, is_primed, pairs_suffice
 
 Ask = Callable[[Entry, messages.Request, str], messages.Reply | None]
 """Sends a request to an entry's backend; None after the entry was failed."""
@@ -47,12 +48,14 @@ class Rounds:
             deadline: On the clock.
         """
         lanes = [lane for entry in entries for lane in (entry, entry.twin) if lane is not None]
+        by_backend = {entry.backend: entry for entry in entries}
         for lane in lanes:
             self._plan_blocks(lane)
         active = [lane for lane in lanes if lane.is_right]
         first = 1 + max((number for lane in active for number in lane.samples.rounds), default=-1)
         left_s = max(0.0, deadline - self._clock())
-        rule = StopRule(share_ns=left_s * 1e9 / max(1, len(active)))
+        earlier = max((len(lane.samples.ns) for lane in active), default=0)
+        rule = StopRule(share_ns=left_s * 1e9 / max(1, len(active)), most_samples=earlier + MOST_SAMPLES)
         # Outputs of the first block and of a random later one are checked: who goes wrong later is found out too.
         kept = {first, first + self._order.randrange(1, rule.least_samples)}
         for lane in active:
@@ -65,12 +68,16 @@ class Rounds:
             for lane in active:
                 if lane.samples.rounds and self._would_outlast(lane, deadline):
                     lane.stop = StopReason.BUDGET
-                elif self._time_block(lane, number, keep_output=number in kept):
-                    lane.stop = rule.reason_to_stop(lane.samples.ns, lane.samples.wall_ns - began_ns[id(lane)])
-            self._stop_the_decided(entries)
+                elif self._time_block(lane, number, keep_output=number in kept) and not lane.is_twin:
+                    lane.stop = rule.reason_to_stop(
+                        lane.samples.ns,
+                        lane.samples.wall_ns - began_ns[id(lane)],
+                        functools.partial(_pairs_suffice, lane.backend, by_backend),
+                    )
+            _stop_the_decided(entries)
             for entry in entries:
-                if entry.twin is not None and entry.stop is not None:
-                    entry.twin.stop = entry.twin.stop or entry.stop
+                if entry.twin is not None and not (entry.is_right and entry.stop is None):
+                    entry.twin.stop = entry.twin.stop or entry.stop or StopReason.DECIDED
             active = [lane for lane in active if lane.is_right and lane.stop is None]
             number += 1
             if self._clock() >= deadline:
@@ -118,9 +125,18 @@ class Rounds:
         """Whether another block is likely to end after the deadline."""
         return self._clock() + lane.samples.ns[-1] * lane.calls * 1e-9 > deadline
 
-    def _stop_the_decided(self, entries: Sequence[Entry]) -> None:
-        """Leave the time to those whose ranking is open."""
-        running = {entry.backend: entry for entry in entries if entry.is_right and entry.samples.ns}
-        for backend in eliminated({name: entry.samples.by_round for name, entry in running.items()}):
-            entry = running[backend]
-            entry.stop = entry.stop or StopReason.DECIDED
+
+def _stop_the_decided(entries: Sequence[Entry]) -> None:
+    """Leave the time to those whose ranking is open."""
+    running = _timed({entry.backend: entry for entry in entries})
+    for backend in eliminated({name: entry.samples.by_round for name, entry in running.items()}):
+        running[backend].stop = running[backend].stop or StopReason.DECIDED
+
+
+def _pairs_suffice(backend: str, entries: Mapping[str, Entry]) -> bool:
+    undecided = {name: entry for name, entry in _timed(entries).items() if entry.stop is not StopReason.DECIDED}
+    return pairs_suffice(backend, {name: entry.samples.by_round for name, entry in undecided.items()})
+
+
+def _timed(entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    return {name: entry for name, entry in entries.items() if entry.is_right and entry.samples.ns}

@@ -31,7 +31,7 @@ class ReportPaths:
 
 
 def terminal_tables(
-    header: RunHeader, cells: Sequence[Cell], *, width: int = DEFAULT_WIDTH, noise_floor: float = 0.0
+    header: RunHeader, cells: Sequence[Cell], *, width: int = DEFAULT_WIDTH, noise_floor: float | None = None
 ) -> RenderableType:
     """A table for each group and the verdict, for `rich.console.Console(width=width).print`."""
     # Tables need rich and the statistics, which `--help` and `list` should not wait for.
@@ -47,7 +47,7 @@ def write_report(
     cells: Sequence[Cell],
     pictures: Sequence[Picture] = (),
     *,
-    noise_floor: float = 0.0,
+    noise_floor: float | None = None,
 ) -> ReportPaths:
     """Write summary.csv, report.html, report.md and plots/* into a run's folder, replacing older ones.
 
@@ -56,7 +56,8 @@ def write_report(
         header: Of the run.
         cells: What the run has stored so far; any number, in any state.
         pictures: Real pictures with their edges, to be shown.
-        noise_floor: The smallest relative difference this run can see; smaller ones are called ties.
+        noise_floor: The smallest relative difference this run can see; smaller ones are called ties. None for what
+            the cells' twins give.
     """
     # matplotlib, pandas and jinja2 take most of a second to import, which other commands should not wait for.
     from harness.report.writing import write_files

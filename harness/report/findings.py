@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from harness import noise
+from harness.noise import NoiseFloor
 from harness.records import Cell, RunHeader, Status
 from harness.report.cases import Case, CaseGroup, Sweep, backends_of, groups_of, is_timed
 from harness.report.correctness import Correctness, correctness_of
@@ -66,6 +68,9 @@ class Findings:
     holes: tuple[Hole, ...]
     verdicts: Mapping[Case, CaseVerdict]
     noise_floor: float
+    """The smallest relative difference that counts; smaller ones are ties."""
+    twins: NoiseFloor | None
+    """What backends run against themselves showed; None where none was."""
 
     @cached_property
     def correctness(self) -> Correctness:
@@ -73,21 +78,25 @@ class Findings:
         return correctness_of(self.cells, self.backends)
 
 
-def find(header: RunHeader, cells: Sequence[Cell], noise_floor: float = 0.0) -> Findings:
+def find(header: RunHeader, cells: Sequence[Cell], noise_floor: float | None = None) -> Findings:
     """What these cells say.
 
     Args:
         header: Of the run; its order of backends is kept.
         cells: In the order they ended. Of two of the same case and backend the later counts.
-        noise_floor: The smallest relative difference this run can see; smaller ones are called ties.
+        noise_floor: The smallest relative difference this run can see; smaller ones are called ties. None for what
+            the cells' twins give.
     """
     place = {key: number for number, key in enumerate(header.plan)}
     # Cells end in whatever order was cheapest; readers know the order of the suite.
     cells = sorted(cells, key=lambda cell: place.get(cell.key, len(place)))
     groups = groups_of(cells, header.backends)
+    kept = tuple(cell for group in groups for case in group.cases for cell in case.cells.values())
+    twins = noise.noise_floor(cell for cell in kept if is_timed(cell))
+    if noise_floor is None:
+        noise_floor = twins.relative if twins is not None else 0.0
     judged = [judge_group(group.cases, noise_floor) for group in groups]
     verdicts = {verdict.case: verdict for item in judged for verdict in item.verdicts}
-    kept = tuple(cell for group in groups for case in group.cases for cell in case.cells.values())
     return Findings(
         header=header,
         cells=kept,
@@ -113,4 +122,5 @@ def find(header: RunHeader, cells: Sequence[Cell], noise_floor: float = 0.0) -> 
         ),
         verdicts=verdicts,
         noise_floor=noise_floor,
+        twins=twins,
     )

@@ -196,7 +196,9 @@ def _sureness_lines(findings: Findings) -> Iterator[Line]:
     ties = sum(v.is_contested and v.outright is None for v in findings.verdicts.values())
     if ties:
         parts.append(f"{count_text(ties, 'case')} {'is a tie' if ties == 1 else 'are ties'}")
-    if findings.noise_floor:
+    if findings.twins is not None and findings.noise_floor == findings.twins.relative:
+        parts.append(findings.twins.text)
+    elif findings.noise_floor:
         parts.append(f"differences under {digits(100 * findings.noise_floor, 2)} % cannot be seen in this run")
     if findings.header.warnings:
         parts.append(f"{count_text(len(findings.header.warnings), 'warning')} about this machine came before the run")

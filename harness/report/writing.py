@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def write_files(
-    run_dir: Path, header: RunHeader, cells: Sequence[Cell], pictures: Sequence[Picture], *, noise_floor: float
+    run_dir: Path, header: RunHeader, cells: Sequence[Cell], pictures: Sequence[Picture], *, noise_floor: float | None
 ) -> ReportPaths:
     """Write every file of a report; see `harness.report.write_report`."""
     findings = find(header, cells, noise_floor)

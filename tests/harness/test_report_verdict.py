@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import random
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.problem import ConvProblem
+from benchmarks import interval_coverage
 from harness.records import Cell, Status
 from harness.report.accuracy import accuracy_of
 from harness.report.canvas import spread_apart
@@ -120,6 +122,56 @@ def test_a_difference_below_the_noise_floor_is_a_tie_even_with_a_narrow_interval
     case = run.groups[0].group.cases[0]
     assert judge(case).outright == "numba"
     assert judge(case, noise_floor=0.03).outright is None
+
+
+def twin_cells(*differences: float) -> list[Cell]:
+    """A backend run against itself on as many problems, its second process slower by these relative differences."""
+    return [
+        cell(
+            "numba",
+            samples_ns=samples(1e6),
+            twin_ns=tuple(samples(1e6 * (1 + difference))),
+            twin_rounds=tuple(range(15)),
+            problem=ConvProblem(C_in=1 + place, C_out=1, spatial=(9,), kernel=3),
+        )
+        for place, difference in enumerate(differences)
+    ]
+
+
+def test_what_a_backend_differs_from_itself_is_no_win_over_another() -> None:
+    ours = cell("numba", samples_ns=samples(1e6)), cell("torch", samples_ns=samples(1.02e6))
+    steady, shaky = findings(*ours, *twin_cells(*[0.001] * 20)), findings(*ours, *twin_cells(*[0.03] * 20))
+    assert [found.groups[0].verdict.verdicts[0].outright for found in (steady, shaky)] == ["numba", None]
+    assert "A/A pairs: 20; differences under 3 % cannot be seen in this run" in said(shaky, LineKind.SURE)
+
+
+def test_a_floor_given_by_hand_is_the_one_that_counts_and_is_told() -> None:
+    cells = [cell("numba", samples_ns=samples(1e6)), cell("torch", samples_ns=samples(1.02e6)), *twin_cells(0.001)]
+    found = find(header(cells_planned=len(cells)), cells, noise_floor=0.05)
+    assert found.groups[0].verdict.verdicts[0].outright is None
+    assert "differences under 5 % cannot be seen" in said(found, LineKind.SURE)
+
+
+def test_a_wrong_backend_has_no_part_in_the_noise_floor() -> None:
+    wrong = [dataclasses.replace(one, status=Status.WRONG) for one in twin_cells(*[0.3] * 3)]
+    assert findings(cell("torch"), *wrong).twins is None
+
+
+def test_of_two_hundred_comparisons_of_equals_on_a_busy_machine_two_at_most_are_called_wins() -> None:
+    # On average: a floor is made of chance itself. Without one it is over sixty.
+    machine, rng = interval_coverage.Machine(), random.Random(1)
+    called = 0
+    for _ in range(4):
+        floor = interval_coverage.floor_of(machine, 24, rng)
+        called += interval_coverage.differences_called(machine, (1.0, 1.0), floor, 100, rng)
+    assert called <= 4
+    assert interval_coverage.differences_called(machine, (1.0, 1.0), 0.0, 100, rng) > 20
+
+
+def test_a_slowdown_of_five_percent_is_found_in_95_of_100_tries() -> None:
+    machine, rng = interval_coverage.Machine(burst_share=0.05, offset=0.005), random.Random(2)
+    floor = interval_coverage.floor_of(machine, 24, rng)
+    assert interval_coverage.differences_called(machine, (1.0, 1.05), floor, 100, rng) >= 95
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status not in (Status.OK, Status.NOISY)])
