@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -126,6 +127,27 @@ def test_streaming_loops_move_full_vectors(name: str, loads: float, stores: floa
     vectors = ceiling_kernels.LINE_BYTES * 8 // int(kernel.__name__.rpartition("_")[2])
     assert (len(loaded) % vectors, len(loaded) / vectors >= loads) == (0, True)
     assert len(stored) * loads == len(loaded) * stores
+
+
+def test_kernels_of_512_bits_use_the_whole_register_on_a_processor_that_has_it() -> None:
+    # Compiled for one, whatever this one is, and not run.
+    code = """
+import numba
+from harness import ceiling_kernels as kernels
+for kernel, count in ((kernels.fma_512, 1), (kernels.read_512, 3), (kernels.triad_512, 5)):
+    compiled = numba.njit(nogil=True)(kernel.py_func)
+    compiled.compile((numba.int64,) * count + ((numba.float32,) if kernel is kernels.fma_512 else ()))
+    (assembly,) = compiled.inspect_asm().values()
+    print(assembly.count("vfmadd"), assembly.count("zmm"), sum("ymm" in line and "vextract" not in line
+          for line in assembly.splitlines() if line.lstrip().startswith(("vfmadd", "vmovaps", "vaddps", "vmovups"))))
+"""
+    features = "+avx512f,+avx512vl,+avx512dq,+avx512bw,+avx512cd,+fma,+avx2,+avx"
+    environment = os.environ | {"NUMBA_CPU_NAME": "skylake-avx512", "NUMBA_CPU_FEATURES": features}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    (multiply_adds, _, narrow), *streams = [list(map(int, line.split())) for line in done.stdout.splitlines()]
+    assert multiply_adds >= ceiling_kernels.CHAINS
+    assert [narrow, *(ymm for _, _, ymm in streams)] == [0, 0, 0]
+    assert all(zmm >= ceiling_kernels.LINE_BYTES // 64 for _, zmm, _ in streams)
 
 
 def innermost_loop(kernel: Callable[..., object], types: tuple[object, ...]) -> list[str]:
