@@ -23,6 +23,7 @@ def machine() -> Facts:
         "cores_available": threads.available(),
         "cores_total": os.cpu_count(),
         "vector_extensions": _vector_extensions(),
+        "l1d_cache_bytes": _cache_bytes(1),
         "l2_cache_bytes": _cache_bytes(2),
         "l3_cache_bytes": _cache_bytes(3),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
@@ -97,7 +98,8 @@ def _vector_extensions() -> str:
 def _cache_bytes(level: int) -> int | None:
     for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
         try:
-            if int((index / "level").read_text()) == level:
+            is_data = (index / "type").read_text().strip() != "Instruction"
+            if is_data and int((index / "level").read_text()) == level:
                 size = (index / "size").read_text().strip()
                 return int(size[:-1]) << {"K": 10, "M": 20}[size[-1]]
         except (OSError, ValueError, KeyError):

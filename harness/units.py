@@ -42,6 +42,11 @@ def ratio_text(ratio: float | None) -> str:
     return MISSING if ratio is None else f"{digits(ratio)}×"
 
 
+def percent_text(fraction: float | None) -> str:
+    """A share in per cent: "43 %", "0.21 %"."""
+    return MISSING if fraction is None else f"{digits(100 * fraction, 2 if fraction < 0.995 else 3)} %"
+
+
 def duration_text(seconds: float) -> str:
     """Seconds as a person says them: "45s", "2m 05s", "1h 03m"."""
     whole = round(seconds)

@@ -24,7 +24,7 @@ import numpy as np
 import backends
 from backends import Algorithm, ConvBackend, ConvCall, ConvError, ConvProblem, threads
 from backends.errors import BackendSpecError
-from harness import examination, explanation, inputs, messages, reference, sampling
+from harness import ceilings, examination, explanation, inputs, messages, reference, sampling
 from harness.inputs import ConvArrays
 from harness.records import Status
 from harness.reference import Reference
@@ -88,7 +88,9 @@ class Worker:
             case messages.MeasureMemory():
                 return messages.MemoryMeasured(workspace_bytes=None)
             case messages.MeasureCeilings():
-                raise NotImplementedError
+                return messages.CeilingsMeasured(
+                    ceilings=ceilings.measure(request.dtype, request.threads, request.when, clock=self._clock)
+                )
             case messages.Warm():
                 return self._warm(self._prepared(), request)
             case messages.TimeBlock():

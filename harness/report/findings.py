@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from backends.protocol import HOST
 from harness import noise
 from harness.noise import NoiseFloor
 from harness.records import Cell, RunHeader, Status
-from harness.report.cases import Case, CaseGroup, Sweep, backends_of, groups_of, is_timed
+from harness.report.cases import Case, CaseGroup, Sweep, backends_of, groups_of, is_timed, time_of
 from harness.report.correctness import Correctness, correctness_of
 from harness.report.verdict import (
     CaseVerdict,
@@ -20,6 +21,7 @@ from harness.report.verdict import (
     judge_group,
     wrong_backends,
 )
+from harness.roofline import Roofline, roofline_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,21 @@ class Findings:
     def correctness(self) -> Correctness:
         """What all checks come to."""
         return correctness_of(self.cells, self.backends)
+
+    @cached_property
+    def rooflines(self) -> Mapping[tuple[str, int], Roofline]:
+        """What the machine could do at most, by dtype and threads; nothing where a run did not measure it."""
+        kinds = dict.fromkeys((item.dtype, item.threads) for item in self.header.ceilings)
+        found = {kind: roofline_of(self.header.ceilings, *kind) for kind in kinds}
+        return {kind: roofline for kind, roofline in found.items() if roofline is not None}
+
+    def peak_fraction(self, case: Case, cell: Cell) -> float | None:
+        """The cell's effective rate over what the machine could do at most; None where either is not known."""
+        roofline, time = self.rooflines.get((cell.dtype, cell.threads_asked)), time_of(cell)
+        # The ceilings are the host's, and say nothing of a device.
+        if roofline is None or time is None or cell.device not in (None, HOST.name):
+            return None
+        return roofline.peak_fraction(case.problem, time.estimate, self.header.cache)
 
 
 def find(header: RunHeader, cells: Sequence[Cell], noise_floor: float | None = None) -> Findings:

@@ -16,6 +16,7 @@ from harness.report.cases import CaseGroup, slug
 from harness.report.failures import failure_cards
 from harness.report.lines import LineKind
 from harness.report.numbers import number_table
+from harness.report.peak import ceiling_tables
 from harness.report.sentences import coverage_text, verdict_lines
 from harness.report.wording import machine_rows, machine_text
 from harness.units import MISSING, bytes_text, digits
@@ -34,6 +35,7 @@ _SECTIONS = (
     ("winners", "Winners"),
     ("groups", "Results by group"),
     ("networks", "Network totals"),
+    ("ceilings", "Ceilings of the machine"),
     ("correctness", "Correctness"),
     ("lifecycle", "When it pays off"),
     ("pictures", "Pictures"),
@@ -86,6 +88,8 @@ def _page(findings: Findings, plots: PlotSet, pictures: Sequence[Plot]) -> dict[
         "coverage": f"Last row: {coverage_text(findings.overall)}",
         "groups": header.is_timed and _groups(findings, plots, said),
         "networks": tables.network_tables(findings),
+        "ceilings": ceiling_tables(findings.header.ceilings),
+        "roofs": [_embedded(plot) for plot in plots.roofs],
         "lifecycle": tables.lifecycle_rows(findings),
         "pay_offs": [
             {"title": found.group.title, "backends": found.group.backends, "rows": rows}

@@ -14,6 +14,7 @@ class LineKind(enum.Enum):
     FASTEST = "fastest"
     WHEN = "when"
     BITS = "bits"
+    PEAK = "peak"
     SURE = "sure"
     MISSING = "missing"
 

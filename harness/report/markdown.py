@@ -14,6 +14,7 @@ from harness.report import checked_tables, tables
 from harness.report.failures import FailureCard, failure_cards
 from harness.report.html import TEMPLATES
 from harness.report.lines import LineKind
+from harness.report.peak import ceiling_tables
 from harness.report.sentences import coverage_text, verdict_lines
 from harness.report.wording import machine_text
 
@@ -64,6 +65,8 @@ def markdown_report(findings: Findings, plots: PlotSet, pictures: Sequence[Plot]
             if header.is_timed
         ],
         networks=tables.network_tables(findings),
+        ceilings=ceiling_tables(header.ceilings),
+        roofs=plots.roofs,
         is_timed=header.is_timed,
         cards=[(card, _explained(card, header.seed)) for card in failure_cards(findings)],
         correctness=checked_tables.correctness_tables(findings),

@@ -9,7 +9,7 @@ from harness.records import Cell, Status
 from harness.report.accuracy import Accuracy, accuracy_of
 from harness.report.checked_words import share_text
 from harness.report.wording import cell_words, padded_time, repeat_line, row_unit, status_words
-from harness.units import MISSING, bytes_text, digits, gflop_per_s
+from harness.units import MISSING, bytes_text, digits, gflop_per_s, percent_text
 
 if TYPE_CHECKING:
     from harness.report.findings import Findings
@@ -47,7 +47,9 @@ class NumberTable:
     """Cells that have no row."""
 
 
-_TIMED = ("median", "95 % interval", "samples", "to the best", "GFLOP/s", "prepare", "first call", "workspace")
+_TIMED = ("median", "95 % interval", "samples", "to the best", "GFLOP/s")
+_OF_PEAK = "of peak"
+_PAID = ("prepare", "first call", "workspace")
 _CHECKED = ("error ÷ bound", "bits")
 
 
@@ -58,8 +60,9 @@ def number_table(findings: Findings) -> NumberTable:
     if total > MOST_ROWS:
         cells = sorted(cells, key=lambda item: _importance(item[1]), reverse=True)[:_ROWS_OF_MANY]
     is_timed = findings.header.is_timed
+    of_peak = (_OF_PEAK,) if findings.rooflines else ()
     return NumberTable(
-        headings=(*_TIMED, *_CHECKED) if is_timed else (*_CHECKED, "operand bits", "took"),
+        headings=(*_TIMED, *of_peak, *_PAID, *_CHECKED) if is_timed else (*_CHECKED, "operand bits", "took"),
         rows=tuple(_row(findings, verdict, cell) for verdict, cell in cells),
         left_out=total - len(cells),
     )
@@ -78,27 +81,30 @@ def _row(findings: Findings, verdict: CaseVerdict, cell: Cell) -> NumberRow:
         state=cell.status.value,
         status=status_words(cell) if findings.header.is_timed or cell.reason else "right",
         reason=cell.reason or "",
-        columns=(*_timed_columns(verdict, cell), *_checked_columns(accuracy))
+        columns=(*_timed_columns(findings, verdict, cell), *_checked_columns(accuracy))
         if findings.header.is_timed
         else (*_checked_columns(accuracy), _bits(accuracy.operand_bits), (padded_time(cell.spent_ns), cell.spent_ns)),
         command=repeat_line(findings.header, cell),
     )
 
 
-def _timed_columns(verdict: CaseVerdict, cell: Cell) -> tuple[Column, ...]:
+def _timed_columns(findings: Findings, verdict: CaseVerdict, cell: Cell) -> tuple[Column, ...]:
     contender = verdict.by_backend.get(cell.key.backend)
     words = cell_words(verdict, cell.key.backend)
     workspace = (bytes_text(cell.workspace_bytes), cell.workspace_bytes)
+    has_peak = bool(findings.rooflines)
     if contender is None or words is None:
-        return (*[(MISSING, None)] * (len(_TIMED) - 1), workspace)
+        return (*[(MISSING, None)] * (len(_TIMED) + has_peak + len(_PAID) - 1), workspace)
     time = contender.time_ns
     rate = gflop_per_s(verdict.case.problem.flops, time.estimate)
+    fraction = findings.peak_fraction(verdict.case, cell)
     return (
         (f"{words.time} {row_unit(verdict)[1]}", time.estimate),
         (words.interval or words.spread, None),
         (str(len(cell.samples_ns)), len(cell.samples_ns)),
         (words.ratio, contender.ratio.estimate),
         (digits(rate), rate),
+        *([(percent_text(fraction), fraction)] if has_peak else []),
         (padded_time(cell.prepare_ns), cell.prepare_ns),
         (padded_time(cell.first_call_ns), cell.first_call_ns),
         workspace,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness.report.cases import is_timed
 from harness.report.curves import sweep_plot
 from harness.report.palette import Look, looks
+from harness.report.roofs import roofline_plots
 from harness.report.rows import rate_plot, ratio_plot, speedup_plot
 from harness.report.scatter import accuracy_plot, frontier_plot
 from harness.report.sentences import crossover_text
@@ -31,6 +32,7 @@ class PlotSet:
     ratios: dict[str, Plot]
     speedups: dict[str, Plot]
     accuracy: tuple[Plot, ...]
+    roofs: tuple[Plot, ...] = ()
 
     def of_group(self, title: str) -> tuple[Plot, ...]:
         """Every plot about one group."""
@@ -44,6 +46,7 @@ class PlotSet:
         for by_group in (self.rates, self.ratios, self.speedups):
             yield from by_group.values()
         yield from self.accuracy
+        yield from self.roofs
 
 
 def draw_plots(findings: Findings) -> PlotSet:
@@ -75,6 +78,7 @@ def draw_plots(findings: Findings) -> PlotSet:
         ratios=ratios,
         speedups=speedups,
         accuracy=_accuracy_plots(findings, look_of),
+        roofs=roofline_plots(findings, look_of, caption_text(findings, list(findings.cells))),
     )
 
 

@@ -10,6 +10,7 @@ from harness.records import Status
 from harness.report.cases import TIMED_STATUSES, Sweep, axis_value_text, is_timed, time_of
 from harness.report.checked_sentences import bits_lines, right_lines, wrong_lines
 from harness.report.lines import Line, LineKind
+from harness.report.peak import peak_lines
 from harness.report.wording import count_text, names_text
 from harness.stats import median
 from harness.units import MISSING, digits, fixed
@@ -37,6 +38,7 @@ def verdict_lines(findings: Findings) -> tuple[Line, ...]:
         *_overall_lines(findings.overall),
         *(line for group in findings.groups for line in _when_lines(group)),
         *bits_lines(findings),
+        *peak_lines(findings),
         *_sureness_lines(findings),
         *_missing_lines(findings),
     )

@@ -37,7 +37,9 @@ Value = str | int | float | None
 
 def summary_frame(findings: Findings) -> pd.DataFrame:
     """Every cell as a row of `COLUMNS` and `MORE_COLUMNS`; None where nothing was measured."""
-    rows = [_row(verdict, cell) for verdict in findings.verdicts.values() for cell in verdict.case.cells.values()]
+    rows = [
+        _row(findings, verdict, cell) for verdict in findings.verdicts.values() for cell in verdict.case.cells.values()
+    ]
     return pd.DataFrame(rows, columns=[*COLUMNS, *MORE_COLUMNS], dtype=object)
 
 
@@ -53,7 +55,7 @@ def speedup_over(case: Case, backend: str, baseline: str = BASELINE) -> Interval
     return ratio_between(case.timed[baseline], case.timed[backend])
 
 
-def _row(verdict: CaseVerdict, cell: Cell) -> dict[str, Value]:
+def _row(findings: Findings, verdict: CaseVerdict, cell: Cell) -> dict[str, Value]:
     is_comparable = is_timed(cell)
     accuracy = accuracy_of(cell)
     return {
@@ -65,6 +67,7 @@ def _row(verdict: CaseVerdict, cell: Cell) -> dict[str, Value]:
         "threads": cell.threads_asked,
         "status": cell.status.value,
         **(_timing(verdict.case, cell) if is_comparable else {}),
+        "peak_fraction": _short(findings.peak_fraction(verdict.case, cell)),
         "workspace_bytes": cell.workspace_bytes,
         "error": _short(accuracy.error),
         "error_bound": _short(accuracy.error_bound),

@@ -34,6 +34,7 @@ _LINE_MARK = {
     LineKind.FASTEST: "★ ",
     LineKind.WHEN: "· ",
     LineKind.BITS: "· ",
+    LineKind.PEAK: "^ ",
     LineKind.SURE: "± ",
     LineKind.MISSING: "? ",
 }
