@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from backends import ConvProblem
 from harness.cases import Case
-from harness.records import CaseKey, Cell
+from harness.records import CacheState, CaseKey, Cell
 
 CellPlace = tuple[CaseKey, str, str]
 """What is measured, and the suite and group that show it: one measurement may have several places."""
@@ -24,9 +24,11 @@ class RunSettings:
         seed: Of data and order.
         budget_s: Wall time for everything; infinite for none.
         case_timeout_s: Limit of each step (checking, one block) of a cell.
+        prepare_timeout_s: Limit of preparing a cell, which may compile.
         memory_limit_bytes: Beyond what a worker holds after loading its backend.
         is_timed: False checks only.
         jobs: Problems that are worked on at a time; 1 where anything is timed.
+        cache: What the processor's caches hold when a timed call starts.
         probes: By which a backend is examined when nothing is timed; all where none is named.
     """
 
@@ -35,9 +37,11 @@ class RunSettings:
     seed: int
     budget_s: float = math.inf
     case_timeout_s: float = 30.0
+    prepare_timeout_s: float = 120.0
     memory_limit_bytes: int | None = None
     is_timed: bool = True
     jobs: int = 1
+    cache: CacheState = CacheState.HOT
     probes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

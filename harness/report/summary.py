@@ -9,10 +9,11 @@ import pandas as pd
 from harness.report.accuracy import accuracy_of
 from harness.report.cases import Case, is_timed, time_of
 from harness.report.verdict import CaseVerdict, ratio_between
+from harness.report.wording import repeat_line
 from harness.units import gflop_per_s
 
 if TYPE_CHECKING:
-    from harness.records import Cell
+    from harness.records import Cell, RunHeader
     from harness.report.findings import Findings
     from harness.stats import Interval
 
@@ -26,7 +27,7 @@ COLUMNS = (
 MORE_COLUMNS = (
     *("suite", "group", "axis", "axis_value", "data", "count", "algorithm", "stop", "threads_seen", "calls_per_block"),
     *("ratio_to_best", "ratio_low", "ratio_high", "speedup_over_naive"),
-    *("operand_bits", "closest_probe", "failed_probes", "spent_s"),
+    *("operand_bits", "closest_probe", "failed_probes", "spent_s", "repeat"),
 )
 
 BASELINE = "naive"
@@ -37,7 +38,11 @@ Value = str | int | float | None
 
 def summary_frame(findings: Findings) -> pd.DataFrame:
     """Every cell as a row of `COLUMNS` and `MORE_COLUMNS`; None where nothing was measured."""
-    rows = [_row(verdict, cell) for verdict in findings.verdicts.values() for cell in verdict.case.cells.values()]
+    rows = [
+        _row(findings.header, verdict, cell)
+        for verdict in findings.verdicts.values()
+        for cell in verdict.case.cells.values()
+    ]
     return pd.DataFrame(rows, columns=[*COLUMNS, *MORE_COLUMNS], dtype=object)
 
 
@@ -53,7 +58,7 @@ def speedup_over(case: Case, backend: str, baseline: str = BASELINE) -> Interval
     return ratio_between(case.timed[baseline], case.timed[backend])
 
 
-def _row(verdict: CaseVerdict, cell: Cell) -> dict[str, Value]:
+def _row(header: RunHeader, verdict: CaseVerdict, cell: Cell) -> dict[str, Value]:
     is_comparable = is_timed(cell)
     accuracy = accuracy_of(cell)
     return {
@@ -83,6 +88,7 @@ def _row(verdict: CaseVerdict, cell: Cell) -> dict[str, Value]:
         "closest_probe": accuracy.probe,
         "failed_probes": _failed_probes(cell),
         "spent_s": _seconds(cell.spent_ns),
+        "repeat": repeat_line(header, cell),
     }
 
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -125,6 +126,9 @@ def test_a_check_without_out_writes_nothing(
         (["run", "--budget", "0s"], "is not positive"),
         (["run", "--case-timeout", "soon"], "is no duration"),
         (["run", "--memory-limit", "lots"], "is no size"),
+        (["run", "--prepare-timeout", "soon"], "--prepare-timeout 'soon' is no duration"),
+        (["run", "--cache", "lukewarm"], "--cache"),
+        (["check", "--cache", "cold"], "--cache"),
         (["run", "--budget", ""], "--budget '' is no duration"),
         (["run", "--case-timeout", ""], "--case-timeout '' is no duration"),
         (["run", "--memory-limit", ""], "--memory-limit '' is no size"),
@@ -418,6 +422,55 @@ def test_a_killed_check_leaves_nothing_that_the_next_run_does_not_remove(tmp_pat
 
     assert process.returncode == 0
     assert list(left.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["run", "--problem", 'ic2ih8oc3kh3ph1n"named*3"', "--backend", "im2col", "--dtype", "f64", "--cache", "cold"],
+        ["run", "--suite", "{suite}", "--backend", "im2col", "--memory-limit", "3GiB", "--prepare-timeout", "0.5m"],
+        ["check", "--problem", "ic2ih8oc3kh3", "--backend", "faulty:FlippedKernel", "--probe", "one-hot"],
+    ],
+    ids=["descriptor", "picture", "wrong"],
+)
+def test_the_line_in_a_cells_row_repeats_exactly_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, options: list[str]
+) -> None:
+    suite = tmp_path / "mine.toml"
+    suite.write_text(
+        'description = "x"\n[[problems]]\ngroup = "g"\ndata = "mri"\ndescriptors = ["ic1ih256oc2kh3ph1"]\n'
+    )
+    options = [option.format(suite=suite) for option in options]
+    common = ["--threads", "1", "--seed", "5", "--case-timeout", "20.5s", "--quiet"]
+    first = Ran(capsys, *options, *common, "--out", tmp_path / "first")
+    (line,) = pd.read_csv(tmp_path / "first" / "summary.csv")["repeat"]
+    assert (line in first.err) == (first.code == 2)
+
+    words = shlex.split(line)
+    assert words[:3] == ["python", "-m", "harness"]
+    second = Ran(capsys, *words[3:], "--out", tmp_path / "second", "--quiet")
+
+    assert second.code == first.code
+    one, other = (store.load(tmp_path / name) for name in ("first", "second"))
+    (cell,), (again,) = one.cells, other.cells
+    assert again.key == cell.key
+    assert (again.dtype, again.threads_asked, again.status) == (cell.dtype, cell.threads_asked, cell.status)
+    assert again.check == cell.check
+    for name in ("seed", "cache", "case_timeout_s", "prepare_timeout_s", "memory_limit_bytes", "probes", "is_timed"):
+        assert getattr(other.header, name) == getattr(one.header, name), name
+    assert pd.read_csv(tmp_path / "second" / "summary.csv")["repeat"].tolist() == [line]
+
+
+def test_a_reader_who_leaves_before_the_end_of_a_run_costs_neither_report_nor_exit_code(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    process = start("check", *TINY, "--backend", "faulty:FlippedKernel", "--out", folder)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stderr.close()
+
+    assert process.wait(timeout=60) == 2
+    assert (folder / "report.html").exists()
 
 
 def test_an_interrupt_ends_hanging_workers_of_all_jobs(tmp_path: Path) -> None:
