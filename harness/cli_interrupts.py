@@ -24,7 +24,9 @@ class Interrupts:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interrupts:
-        self._before = {name: signal.signal(name, self._note) for name in _SIGNALS}
+        # What is ignored from the start is ignored on purpose: nohup does so, and shells for what runs in background.
+        heard = (name for name in _SIGNALS if signal.getsignal(name) is not signal.SIG_IGN)
+        self._before = {name: signal.signal(name, self._note) for name in heard}
         return self
 
     def __exit__(

@@ -98,7 +98,17 @@ def until(is_so: Callable[[], object]) -> None:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
+def _signals_are_heard() -> Iterator[None]:
+    """Processes inherit what is ignored, as it is where the tests themselves run in the background of a shell."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGHUP, signal.SIGTERM)}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def run(tmp_path: Path, _signals_are_heard: None) -> Iterator[Callable[..., Run]]:
     started = []
 
     def start(*arguments: object, **options: object) -> Run:
@@ -371,7 +381,20 @@ def test_a_signal_while_backends_load_stops_at_once_and_leaves_nothing(run: Call
     assert not loading.folder.exists()
 
 
-def test_a_terminal_that_is_closed_ends_a_run_like_any_interrupt(run: Callable[..., Run], tmp_path: Path) -> None:
+def test_a_hang_up_that_is_ignored_from_the_start_ends_nothing(run: Callable[..., Run]) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    running = run("check", *OPTIONS, waits_at=SIZES[1])
+    signal.signal(signal.SIGHUP, before)
+
+    running.until_it_waits().signalled(signal.SIGHUP)
+
+    assert running.let_go_on().ended() == 0
+    assert running.said == ""
+    assert_is_whole(running.folder, b"")
+
+
+@pytest.mark.usefixtures("_signals_are_heard")
+def test_a_terminal_that_is_closed_ends_a_run_like_any_interrupt(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     environment = {"WAITS_FOR": str(tmp_path / "gate"), "WAITS_AT": str(SIZES[1])}
     pid, terminal = pty.fork()
