@@ -222,7 +222,10 @@ def report_again(folders: Sequence[Path], *, is_quiet: bool) -> int:
                 f" {len(stored.cells)} of {stored.header.cells_planned} cells"
             )
         elif stored.torn_line is not None:
-            say(f"the last line of {stored.folder / JOURNAL} is cut off and left out: {stored.torn_line}...")
+            say(
+                f"the last line of {stored.folder / JOURNAL} is cut off and left out; measure its cell again with:"
+                f" {cli_show.resume_command(stored.header, stored.folder)}"
+            )
         if not is_quiet:
             cli_show.show_tables(stored.header, stored.cells)
         cli_show.show_cells(stored.header, stored.cells, stored.folder)
