@@ -18,6 +18,7 @@ import click
 from backends import ConvError, DtypeMismatch
 from harness.errors import UserError
 from harness.probes import EVERY_PROBE
+from harness.records import CacheState
 
 EXIT_WRONG, EXIT_INCOMPLETE, EXIT_USAGE = 2, 3, 4
 
@@ -142,6 +143,13 @@ def _selecting(command: _Command) -> _Command:
             "--case-timeout", default="30s", show_default=True, metavar="TIME", help="Limit of a cell's steps."
         ),
         click.option(
+            "--prepare-timeout",
+            default="120s",
+            show_default=True,
+            metavar="TIME",
+            help="Limit of preparing a cell, which may compile.",
+        ),
+        click.option(
             "--memory-limit", metavar="SIZE", help="What a backend may allocate, such as 4GB. [default: none]"
         ),
         click.option("--quiet", is_flag=True, help="No progress and no tables; messages and the exit code stay."),
@@ -159,16 +167,25 @@ Examples:
   python -m harness run --backend 'mypackage.kernels:Tiled[block=64]' --suite smoke
   python -m harness run --resume --out results/mine
 
+Ctrl-C once lets the problem in flight be finished, reports and says how to go on; twice stops at once.
+
 \b
 Exit codes: 0 all well, 2 a backend is wrong, 3 some cells crashed, timed out or ran out of memory, or every cell
-was skipped, 4 usage."""
+was skipped, or the run was interrupted, 4 usage."""
+)
+@click.option(
+    "--cache",
+    type=click.Choice([state.value for state in CacheState]),
+    default=CacheState.HOT.value,
+    show_default=True,
+    help="What the processor's caches hold when a timed call starts: its operands, or nothing of it.",
 )
 @_selecting
 def run(context: click.Context, /, **options: Any) -> int:
     """Check every backend, time those that are right, and write a report."""
-    from harness import cli_run
+    from harness import cli_asked, cli_run
 
-    return cli_run.carry_out(cli_run.Asked(is_timed=True, given=_given(context), **options))
+    return cli_run.carry_out(cli_asked.Asked(is_timed=True, given=_given(context), **options))
 
 
 @commands.command(
@@ -204,9 +221,9 @@ def check(context: click.Context, /, **options: Any) -> int:
     A failure is shrunk to the smallest problem that still shows it, and explained. What each probe promises, and how to
     run the same as tests of your own, is in harness/conformance.py and in the report.
     """
-    from harness import cli_run
+    from harness import cli_asked, cli_run
 
-    return cli_run.carry_out(cli_run.Asked(is_timed=False, given=_given(context), **options))
+    return cli_run.carry_out(cli_asked.Asked(is_timed=False, given=_given(context), **options))
 
 
 def _given(context: click.Context) -> frozenset[str]:

@@ -7,9 +7,20 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from backends import threads
+
+# What changes which kernels a library chooses, how its threads behave, how memory is handed out, or which libraries
+# are loaded at all. OpenMP runtimes, BLAS, oneDNN, compilers, PyTorch, NumPy, the dynamic linker, the allocator, CUDA.
+_STEERING = re.compile(
+    r"(OMP|GOMP|KMP|OPENBLAS|GOTO|MKL|BLIS|VECLIB|NUMEXPR|TBB|NUMBA|LLVM|DNNL|ONEDNN|TORCH|TORCHINDUCTOR|ATEN|PYTORCH"
+    r"|NPY|NUMPY|SCIPY|MALLOC|CUDA|CUDNN|CUBLAS|NVIDIA)_.+"
+    r"|LD_PRELOAD|LD_LIBRARY_PATH|LD_BIND_NOW|GLIBC_TUNABLES|PYTHONMALLOC|PYTHONHASHSEED|PYTHONOPTIMIZE"
+)
+# Where something is kept or logged changes no speed.
+_HARMLESS = re.compile(r".*_(CACHE_DIR|HOME|LOGS?|LOG_FILE|PATH_CACHE)")
 
 _LIBRARIES = ("convbench", "numpy", "scipy", "numba", "llvmlite", "torch", "matplotlib", "asv")
 
@@ -52,6 +63,36 @@ def libraries() -> dict[str, str]:
     return versions
 
 
+def variables(*, has_foreign_code: bool) -> dict[str, str]:
+    """Environment variables that steer the libraries of a run's workers, but for those that a run sets itself.
+
+    Args:
+        has_foreign_code: Some backend is imported by module, so that where Python looks for it matters too.
+    """
+    names = {name for name in os.environ if _STEERING.fullmatch(name) and not _HARMLESS.fullmatch(name)}
+    names.difference_update(threads.ENVIRONMENT_VARIABLES)
+    if has_foreign_code and "PYTHONPATH" in os.environ:
+        names.add("PYTHONPATH")
+    home = str(Path.home())
+    # Results are shown to others, who need not learn a user's name from a path.
+    return {name: os.environ[name].replace(home, "~") if home != "/" else os.environ[name] for name in sorted(names)}
+
+
+def available_memory_bytes(root: Path = Path("/")) -> int | None:
+    """Memory that can be had now without swapping, the machine's or a control group's limit; None if unknown.
+
+    Source: Documentation/filesystems/proc.rst (MemAvailable), Documentation/admin-guide/cgroup-v2.rst and
+    cgroup-v1/memory.rst of the Linux kernel.
+
+    Args:
+        root: Where /proc and /sys are.
+    """
+    amounts = [left for folder in _memory_groups(root) if (left := _left_in_group(folder)) is not None]
+    meminfo = _lines(root / "proc/meminfo")
+    amounts += [int(line.split()[1]) << 10 for line in meminfo if line.startswith("MemAvailable:")]
+    return max(0, min(amounts)) if amounts else None
+
+
 def commit() -> str | None:
     """The git commit of this checkout, "-dirty" appended where files differ; None outside a checkout."""
     root = Path(__file__).resolve().parent.parent
@@ -80,6 +121,48 @@ def cpu_model() -> str:
 def last_level_cache_bytes() -> int | None:
     """Size of the largest cache that this core can use, as the system tells it; None where it does not."""
     return next((size for level in (4, 3, 2) if (size := _cache_bytes(level)) is not None), None)
+
+
+def _memory_groups(root: Path) -> Iterator[Path]:
+    """Folders of the control groups that this process is in: its own, and all above it, each of which may limit it."""
+    for line in _lines(root / "proc/self/cgroup"):
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        mount = root / "sys/fs/cgroup" / ("memory" if controllers else "")
+        # A container may see only its own part of the tree, as if that were all: what is not there is passed over.
+        own = mount / path.lstrip("/")
+        yield from (folder for folder in (own, *own.parents) if folder.is_relative_to(mount) and folder.is_dir())
+
+
+def _left_in_group(folder: Path) -> int | None:
+    """What a control group may still take; None where it has no limit."""
+    limits = [_integer(folder / name) for name in ("memory.max", "memory.high", "memory.limit_in_bytes")]
+    used = _integer(folder / "memory.current")
+    if used is None:
+        used = _integer(folder / "memory.usage_in_bytes")
+    known = [limit for limit in limits if limit is not None]
+    if not known or used is None:
+        return None
+    # Pages of files that nobody uses are counted as used, and given up as soon as something else is wanted.
+    reclaimable = {}
+    for line in _lines(folder / "memory.stat"):
+        name, _, value = line.partition(" ")
+        reclaimable[name] = value
+    spare = reclaimable.get("total_inactive_file", reclaimable.get("inactive_file", "0"))
+    return min(known) - used + int(spare)
+
+
+def _integer(path: Path) -> int | None:
+    text = "".join(_lines(path)[:1])
+    return int(text) if text.isdecimal() else None  # "max" is no limit
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []
 
 
 def _cpuinfo() -> str:

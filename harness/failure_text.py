@@ -22,14 +22,19 @@ def explanation_lines(backend: str, explanation: Explanation, seed: int) -> list
     """
     problem = ConvProblem.parse(explanation.problem)
     found = "smallest" if explanation.is_minimal else "smaller"
-    smaller = [_line(found, explanation.problem), _line("", explanation.detail)]
-    looks = [_line("looks like" if number == 0 else "", text) for number, text in enumerate(explanation.diagnosis)]
+    smaller = [labelled(found, explanation.problem), labelled("", explanation.detail)]
+    looks = [labelled("looks like" if number == 0 else "", text) for number, text in enumerate(explanation.diagnosis)]
     lines = [*smaller, *looks] if explanation.diagnosed == explanation.problem else [*looks, *smaller]
     if explanation.excerpt is not None:
-        lines += [_line(name, text) for name, text in excerpt_texts(problem, explanation.excerpt)]
-    lines.append(_line("repeat", check_command(backend, problem, probe=explanation.probe, seed=seed)))
-    lines.append(_line("in torch", torch_call(problem)))
+        lines += [labelled(name, text) for name, text in excerpt_texts(problem, explanation.excerpt)]
+    lines.append(labelled("repeat", check_command(backend, problem, probe=explanation.probe, seed=seed)))
+    lines.append(labelled("in torch", torch_call(problem)))
     return lines
+
+
+def labelled(label: str, text: str) -> str:
+    """A line of an explanation: what it is, and the fact."""
+    return f"  {label:<{_LABEL_WIDTH}} {text}"
 
 
 def excerpt_texts(problem: ConvProblem, excerpt: Excerpt) -> list[tuple[str, str]]:
@@ -42,10 +47,6 @@ def excerpt_texts(problem: ConvProblem, excerpt: Excerpt) -> list[tuple[str, str
         shown.append(("bias", excerpt.bias, problem.bias_shape))
     shown += [("expected", excerpt.expected, problem.y_shape), ("got", excerpt.got, problem.y_shape)]
     return [(name, _nested_text([_number_text(value) for value in flat], shape)) for name, flat, shape in shown]
-
-
-def _line(label: str, text: str) -> str:
-    return f"  {label:<{_LABEL_WIDTH}} {text}"
 
 
 def _number_text(value: Number) -> str:

@@ -258,6 +258,8 @@ class RunHeader:
     budget_s: float | None
     """None for no limit."""
     case_timeout_s: float
+    prepare_timeout_s: float | None = None
+    """Limit of preparing a cell, compiling included; None in a run that had one limit for all steps."""
     memory_limit_bytes: int | None
     threads: int
     dtype: str | None

@@ -33,6 +33,7 @@ def run(
     finished: frozenset[CellPlace] = frozenset(),
     clock: Callable[[], float] = time.monotonic,
     start_worker: StartWorker = start_process,
+    stop_soon: Callable[[], bool] = lambda: False,
 ) -> Generator[Event]:
     """Carry out a plan, cheapest problems first, and yield each cell as it ends.
 
@@ -46,16 +47,18 @@ def run(
         finished: Places that an earlier run of the same plan has filled; the rest is measured.
         clock: Seconds, for the budget.
         start_worker: How a worker is started.
+        stop_soon: Asked before each problem; once it says so, those under way are the last.
 
     Raises:
         UsageError: A backend cannot be opened: an unknown name or option, a missing library.
     """
     batches = batches_of(cases, settings.backends, finished)
+    if not batches:
+        return
     explained: dict[str, set[str]] = {}
-    sessions = [
-        Session(settings, clock, explained, start_worker) for _ in range(min(settings.jobs, max(1, len(batches))))
-    ]
-    work = _Work(batches, sessions)
+    wanted = min(settings.jobs, len(batches))
+    sessions = [Session(settings, clock, explained, start_worker) for _ in range(wanted)]
+    work = _Work(batches, sessions, stop_soon)
     with scratch.folder() as folder:
         jobs = [_Job(work, session, settings, folder, clock) for session in sessions]
         with contextlib.closing(_events_of(jobs, work)) as events:
@@ -67,19 +70,20 @@ def run(
 class _Work:
     """Batches, handed out one by one to whichever job is free once every job has opened its workers."""
 
-    def __init__(self, batches: Sequence[Batch], sessions: Sequence[Session]) -> None:
+    def __init__(self, batches: Sequence[Batch], sessions: Sequence[Session], stop_soon: Callable[[], bool]) -> None:
         self.total = len(batches)
         self.problems = [batch.problem for batch in batches]
         self.everyone_is_ready = threading.Barrier(len(sessions))
         self._sessions = sessions
         self._is_stopped = False
+        self._stop_soon = stop_soon
         self._waiting: queue.SimpleQueue[tuple[int, Batch]] = queue.SimpleQueue()
         for number, batch in enumerate(batches, 1):
             self._waiting.put((number, batch))
 
     def __iter__(self) -> Iterator[tuple[int, Batch]]:
         with contextlib.suppress(queue.Empty):
-            while not self._is_stopped:
+            while not (self._is_stopped or self._stop_soon()):
                 yield self._waiting.get_nowait()
 
     def stop(self) -> None:

@@ -1,34 +1,24 @@
-"""Run folders on disk: run.json, the append-only journal cells.jsonl, and atomic writing of everything else.
+"""Run folders on disk: run.json beside the journal, and atomic writing of everything else.
 
-A results folder is data: it is parsed with types and never executed. The journal gains one line a cell, fsynced as the
-cell ends, so whatever happens only the cell in flight is lost.
+A results folder is data: it is parsed with types and never executed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import math
 import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO
 
 import msgspec
 
-from harness.errors import UserError
+from harness import journal
+from harness.errors import StoreError, disk_remedy
 from harness.records import SCHEMA_VERSION, Cell, RunHeader
+from harness.run_lock import LOCK
 
 HEADER = "run.json"
-JOURNAL = "cells.jsonl"
-
-_CELLS = msgspec.json.Decoder(Cell)
-
-
-class StoreError(UserError):
-    """A folder or file that cannot be used as asked; the message says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +28,7 @@ class StoredRun:
     folder: Path
     header: RunHeader
     cells: tuple[Cell, ...]
+    """One a place of the plan, in the order in which the places were filled first."""
     torn_line: str | None
     """The start of a last line that was cut off while it was written, or None."""
 
@@ -48,8 +39,9 @@ def require_new(folder: Path) -> None:
     Raises:
         StoreError: It is a file or holds something already, or a part of its path is a file.
     """
-    if folder.is_dir() and any(folder.iterdir()):
-        raise StoreError(f"{folder} already holds files; give --out a new folder, or --resume to finish its run")
+    if folder.is_dir() and not all(map(_is_left_by_a_start, folder.iterdir())):
+        how = ", or --resume to finish its run" if (folder / HEADER).exists() else ""
+        raise StoreError(f"{folder} already holds files; give --out a new folder{how}")
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         what = "is not a folder" if not nearest.is_dir() else "may not be written by you"
@@ -57,7 +49,7 @@ def require_new(folder: Path) -> None:
 
 
 def create(folder: Path, header: RunHeader) -> None:
-    """Make a new run folder with its header.
+    """Make a new run folder with its header and an empty journal.
 
     Raises:
         StoreError: The folder holds something already, or cannot be made or written.
@@ -65,13 +57,27 @@ def create(folder: Path, header: RunHeader) -> None:
     require_new(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # Before the header, so that no folder is a run without having one: a header alone reads as samples lost.
+        (folder / journal.JOURNAL).touch()
         write_atomically(folder / HEADER, msgspec.json.format(msgspec.json.encode(header), indent=1))
+        _sync_folder(folder)
     except OSError as error:
-        raise StoreError(f"cannot write to {folder}: {error.strerror}; give --out another folder") from error
+        with contextlib.suppress(OSError):
+            (folder / journal.JOURNAL).unlink()
+        raise StoreError(
+            f"cannot write to {folder}: {error.strerror}; {disk_remedy(error)}, or give --out another folder"
+        ) from error
+
+
+def _is_left_by_a_start(path: Path) -> bool:
+    """Whether a file is what a run leaves that was killed before it had a header."""
+    if path.name == journal.JOURNAL:
+        return path.stat().st_size == 0
+    return path.name == LOCK or path.name.startswith(f".{HEADER}.")
 
 
 def load(folder: Path) -> StoredRun:
-    """Read a run folder; a torn last line of the journal is left out and told.
+    """Read a run folder; a torn last line of the journal is left out and told, as are lines that later ones replace.
 
     Raises:
         StoreError: It is no run folder, of another schema version, or a line inside the journal is damaged.
@@ -82,12 +88,8 @@ def load(folder: Path) -> StoredRun:
         what = f"has no readable {HEADER} ({error.strerror})"
         raise StoreError(f"{folder} is no run folder: it {what}; give a folder that `run` wrote") from error
     header = _header(folder / HEADER, text)
-    journal = folder / JOURNAL
-    try:
-        cells, torn_line = _journal(journal, journal.read_bytes())
-    except OSError as error:
-        raise StoreError(f"{journal} cannot be read ({error.strerror}): the samples of this run are gone") from error
-    return StoredRun(folder=folder, header=header, cells=cells, torn_line=torn_line)
+    cells, torn_line = journal.read(folder / journal.JOURNAL)
+    return StoredRun(folder=folder, header=header, cells=journal.last_of_each_place(cells), torn_line=torn_line)
 
 
 def _header(path: Path, text: bytes) -> RunHeader:
@@ -103,78 +105,6 @@ def _header(path: Path, text: bytes) -> RunHeader:
 
 class _Versioned(msgspec.Struct):
     schema_version: int
-
-
-def _journal(path: Path, content: bytes) -> tuple[tuple[Cell, ...], str | None]:
-    lines = content.split(b"\n")
-    tail = lines.pop()  # empty when the last line was ended
-    if _is_cell(tail):
-        lines, tail = [*lines, tail], b""
-    cells = []
-    for number, line in enumerate(lines, 1):
-        try:
-            cell = _CELLS.decode(line)
-        except msgspec.MsgspecError as error:
-            raise StoreError(f"{path} line {number} is damaged: {error}; remove that line to use the rest") from error
-        if not all(0 < sample < math.inf for sample in cell.samples_ns) or len(cell.rounds) != len(cell.samples_ns):
-            raise StoreError(f"{path} line {number} is damaged: its samples are no times; remove that line")
-        cells.append(cell)
-    return tuple(cells), tail[:60].decode(errors="replace") if tail else None
-
-
-def _is_cell(line: bytes) -> bool:
-    try:
-        _CELLS.decode(line)
-    except msgspec.MsgspecError:
-        return False
-    return True
-
-
-class Journal:
-    """Appends cells to a run folder's journal, each on disk before the call returns."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / JOURNAL
-        self._file: IO[bytes] | None = None
-
-    def __enter__(self) -> Journal:
-        self._file = self._path.open("ab")
-        try:
-            # Held until the file is closed, also by a process that dies; whoever comes second must not cut lines.
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise StoreError(f"{self._path.parent} is being written by another run; wait for it to end") from error
-        self._mend_last_line()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def append(self, cell: Cell) -> None:
-        """Write one cell as one line and wait until it is on disk."""
-        if self._file is None:
-            raise RuntimeError("the journal is not open; use it in a with statement")
-        self._file.write(msgspec.json.encode(cell) + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def _mend_last_line(self) -> None:
-        """End a whole last line that lacks its newline; move an unfinished one aside, so that the next starts anew."""
-        content = self._path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        tail = content[whole:]
-        if _is_cell(tail):
-            with self._path.open("ab") as file:
-                file.write(b"\n")
-        elif tail:
-            with (self._path.parent / f"{JOURNAL}.torn").open("ab") as file:
-                file.write(tail + b"\n")
-            with self._path.open("r+b") as file:
-                file.truncate(whole)
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -193,6 +123,16 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         with contextlib.suppress(FileNotFoundError):
             Path(temporary).unlink()
         raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until a folder's entries are on disk, where the file system can tell: a file is under its name only then."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _umask() -> int:

@@ -57,6 +57,18 @@ def duration_text(seconds: float) -> str:
     return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
 
 
+def exact_duration_text(seconds: float) -> str:
+    """Seconds as an option takes them, to the nanosecond: "30s", "0.5s"."""
+    return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
+
+
+def exact_size_text(count: int) -> str:
+    """Bytes as an option takes them, in the largest unit that divides them: "4GB", "512MiB", "1000001B"."""
+    units = (("TB", 10**12), ("TiB", 1 << 40), ("GB", 10**9), ("GiB", 1 << 30), ("MB", 10**6), ("MiB", 1 << 20))
+    name, size = next(((name, size) for name, size in units if count and count % size == 0), ("B", 1))
+    return f"{count // size}{name}"
+
+
 def gflop_per_s(flops: int, ns: float) -> float:
     """GFLOP/s from operations and nanoseconds (their units cancel)."""
     return flops / ns

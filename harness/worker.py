@@ -24,7 +24,7 @@ import numpy as np
 import backends
 from backends import Algorithm, ConvBackend, ConvCall, ConvError, ConvProblem, threads
 from backends.errors import BackendSpecError
-from harness import ceilings, examination, explanation, inputs, messages, reference, sampling
+from harness import ceilings, examination, explanation, guardian, inputs, messages, reference, sampling
 from harness.inputs import ConvArrays
 from harness.records import Status
 from harness.reference import Reference
@@ -277,6 +277,7 @@ def _die_with_parent() -> None:
 def main(read_fd: int, write_fd: int) -> None:
     """Answer requests until the coordinator closes its end, or dies."""
     _die_with_parent()
+    guardian.start(read_fd)
     worker = Worker()
     with os.fdopen(read_fd, "rb") as requests, os.fdopen(write_fd, "wb", buffering=0) as replies:
         for line in requests:

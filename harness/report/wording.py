@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from harness.records import Cell, RunHeader, Status
+from harness.plan import RunSettings
+from harness.records import CacheState, Cell, RunHeader, Status
 from harness.report.cases import is_timed
-from harness.units import MISSING, fixed, time_unit
+from harness.units import MISSING, exact_duration_text, exact_size_text, fixed, time_unit
 
 if TYPE_CHECKING:
     from harness.report.verdict import CaseVerdict
@@ -117,7 +118,10 @@ def count_text(count: int, noun: str) -> str:
 
 
 def repeat_line(header: RunHeader, cell: Cell) -> str:
-    """The line that measures this cell again; a picture is part of its suite, which is then named instead."""
+    """The line that measures exactly this cell again: all that it depends on is in it, where it is not the default.
+
+    A picture is part of its suite, which is then named instead of the problem.
+    """
     if cell.key.data is None or not cell.suite:
         selection = ["--problem", cell.key.problem]
     else:
@@ -129,7 +133,16 @@ def repeat_line(header: RunHeader, cell: Cell) -> str:
     words = ["python", "-m", "harness", command, *selection, "--backend", cell.key.backend]
     for probe in header.probes:
         words += ["--probe", probe]
-    return shlex.join([*words, "--seed", str(header.seed), "--threads", str(cell.threads_asked)])
+    words += ["--seed", str(header.seed), "--threads", str(cell.threads_asked)]
+    if header.cache is not CacheState.HOT:
+        words += ["--cache", header.cache.value]
+    if header.case_timeout_s != RunSettings.case_timeout_s:
+        words += ["--case-timeout", exact_duration_text(header.case_timeout_s)]
+    if header.prepare_timeout_s not in (None, RunSettings.prepare_timeout_s):
+        words += ["--prepare-timeout", exact_duration_text(header.prepare_timeout_s)]
+    if header.memory_limit_bytes is not None:
+        words += ["--memory-limit", exact_size_text(header.memory_limit_bytes)]
+    return shlex.join(words)
 
 
 def machine_rows(header: RunHeader) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pandas as pd
 import pytest
 
 from harness import cli, store
+from harness.records import Status
 
 ROOT = Path(__file__).parent.parent.parent
 TINY = ["--problem", 'ic2ih8oc3kh3ph1n"tiny"', "--threads", "1", "--budget", "20s"]
@@ -125,6 +127,9 @@ def test_a_check_without_out_writes_nothing(
         (["run", "--budget", "0s"], "is not positive"),
         (["run", "--case-timeout", "soon"], "is no duration"),
         (["run", "--memory-limit", "lots"], "is no size"),
+        (["run", "--prepare-timeout", "soon"], "--prepare-timeout 'soon' is no duration"),
+        (["run", "--cache", "lukewarm"], "--cache"),
+        (["check", "--cache", "cold"], "--cache"),
         (["run", "--budget", ""], "--budget '' is no duration"),
         (["run", "--case-timeout", ""], "--case-timeout '' is no duration"),
         (["run", "--memory-limit", ""], "--memory-limit '' is no size"),
@@ -328,6 +333,9 @@ def test_a_terminal_without_our_signs_gets_a_question_mark_not_a_traceback() -> 
 
 
 def start(*arguments: object, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    # Processes inherit what is ignored, as it is where the tests themselves run in the background of a shell.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         [sys.executable, "-m", "harness", *map(str, arguments)],
         cwd=ROOT,
@@ -407,7 +415,7 @@ def test_a_killed_check_leaves_nothing_that_the_next_run_does_not_remove(tmp_pat
     left = tmp_path / "tmp"
     left.mkdir()
     environment = {"TMPDIR": str(left)}
-    process = start("check", *TINY, "--backend", "faulty:Hangs", environment=environment)
+    process = start("check", *TINY, "--backend", "im2col,faulty:Hangs", environment=environment)
     wait_for(lambda: list(left.glob("convbench-*/*/normal.npz")))
     process.kill()
     process.communicate(timeout=30)
@@ -420,18 +428,68 @@ def test_a_killed_check_leaves_nothing_that_the_next_run_does_not_remove(tmp_pat
     assert list(left.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["run", "--problem", 'ic2ih8oc3kh3ph1n"named*3"', "--backend", "im2col", "--dtype", "f64", "--cache", "cold"],
+        ["run", "--suite", "{suite}", "--backend", "im2col", "--memory-limit", "3GiB", "--prepare-timeout", "0.5m"],
+        ["check", "--problem", "ic2ih8oc3kh3", "--backend", "faulty:FlippedKernel", "--probe", "one-hot"],
+    ],
+    ids=["descriptor", "picture", "wrong"],
+)
+def test_the_line_in_a_cells_row_repeats_exactly_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, options: list[str]
+) -> None:
+    suite = tmp_path / "mine.toml"
+    suite.write_text(
+        'description = "x"\n[[problems]]\ngroup = "g"\ndata = "mri"\ndescriptors = ["ic1ih256oc2kh3ph1"]\n'
+    )
+    options = [option.format(suite=suite) for option in options]
+    common = ["--threads", "1", "--seed", "5", "--case-timeout", "20.5s", "--quiet"]
+    first = Ran(capsys, *options, *common, "--out", tmp_path / "first")
+    (line,) = pd.read_csv(tmp_path / "first" / "summary.csv")["repeat"]
+    words = shlex.split(line)
+    assert words[:3] == ["python", "-m", "harness"]
+    second = Ran(capsys, *words[3:], "--out", tmp_path / "second", "--quiet")
+
+    assert second.code == first.code
+    one, other = (store.load(tmp_path / name) for name in ("first", "second"))
+    (cell,), (again,) = one.cells, other.cells
+    assert (line in first.err) == (cell.status is not Status.OK), "who is named on the terminal has the line there"
+    assert (again.key, again.dtype, again.threads_asked) == (cell.key, cell.dtype, cell.threads_asked)
+    assert again.check == cell.check
+    for name in ("seed", "cache", "case_timeout_s", "prepare_timeout_s", "memory_limit_bytes", "probes", "is_timed"):
+        assert getattr(other.header, name) == getattr(one.header, name), name
+    assert pd.read_csv(tmp_path / "second" / "summary.csv")["repeat"].tolist() == [line]
+
+
+def test_a_reader_who_leaves_before_the_end_of_a_run_costs_neither_report_nor_exit_code(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    process = start("check", *TINY, "--backend", "faulty:FlippedKernel", "--out", folder)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stderr.close()
+
+    assert process.wait(timeout=60) == 2
+    assert (folder / "report.html").exists()
+
+
 def test_an_interrupt_ends_hanging_workers_of_all_jobs(tmp_path: Path) -> None:
-    options = [*SEVERAL, "--backend", "faulty:Hangs", "--jobs", "2", "--case-timeout", "60s"]
+    options = [*SEVERAL, "--backend", "im2col,faulty:Hangs", "--jobs", "2", "--case-timeout", "60s"]
     process = start("check", *options, environment={"TMPDIR": str(tmp_path)})
     wait_for(lambda: len(list(tmp_path.glob("convbench-*/*/normal.npz"))) == 2)
     workers = [pid for pid, parent in parents().items() if parent == process.pid]
-    assert len(workers) == 4
+    assert len(workers) == 6
 
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("finishing the cell in flight")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
 
     assert process.returncode == 3
-    assert "interrupted after 0 of 6 cells" in err
+    assert "interrupted after 0 of 12 cells" in err
     assert not set(workers) & set(parents())
     assert list(tmp_path.iterdir()) == []
 

@@ -13,7 +13,7 @@ import pytest
 from backends import ConvProblem
 from harness import runner
 from harness.cases import Case
-from harness.plan import CellPlace, RunSettings, place_of
+from harness.plan import CellPlace, RunSettings, key_of, place_of
 from harness.probes import EVERY_PROBE
 from harness.records import Cell, Status
 from harness.session import Session, UsageError
@@ -282,6 +282,28 @@ def test_closing_the_events_ends_workers_that_hang_at_once(jobs: int) -> None:
 
     assert time.monotonic() - start < 10
     assert child_processes() == set()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_run_that_should_stop_soon_finishes_what_is_under_way(jobs: int) -> None:
+    settings = RunSettings(backends=("im2col", "naive"), threads=1, seed=0, is_timed=False, jobs=jobs)
+    cells: list[Cell] = []
+
+    for event in runner.run(MANY, settings, stop_soon=lambda: bool(cells)):
+        if isinstance(event, Cell):
+            cells.append(event)  # noqa: PERF401  # it is read while it grows
+
+    problems = {cell.key.problem for cell in cells}
+    assert 1 <= len(problems) < len(MANY)
+    assert len(cells) == 2 * len(problems), "no problem is left half done"
+    assert child_processes() == set()
+
+
+def test_where_everything_is_finished_no_backend_is_even_opened() -> None:
+    settings = RunSettings(backends=("nonesuch",), threads=1, seed=0)
+    finished = frozenset((key_of(case, "nonesuch"), case.suite, case.group) for case in MANY)
+
+    assert list(runner.run(MANY, settings, finished=finished)) == []
 
 
 def test_references_are_gone_when_the_events_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
