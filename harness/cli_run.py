@@ -16,7 +16,7 @@ from harness.cli_show import say
 from harness.errors import StoreError, WriteFailed, disk_remedy
 from harness.journal import JOURNAL, Journal
 from harness.plan import CellPlace, RunSettings
-from harness.records import Cell, RunHeader
+from harness.records import Ceilings, Cell, RunHeader
 from harness.selection import Selection, SelectionError, select
 
 RESULTS = Path("results")
@@ -45,6 +45,16 @@ class _Ended:
     """In a sentence; None where the plan was carried out."""
     is_hurried: bool = False
     """Whoever ended it does not want to wait for a report."""
+    ceilings: list[Ceilings] = field(default_factory=list)
+    spent_s: dict[str, float] = field(default_factory=dict)
+
+    def header(self, begun: RunHeader) -> RunHeader:
+        """The header of the run as it began, with what came to be known; parts of a resumed run add up."""
+        spent_s = {
+            name: round(begun.spent_s.get(name, 0.0) + self.spent_s.get(name, 0.0), 3)
+            for name in begun.spent_s | self.spent_s
+        }
+        return replace(begun, ceilings=(*begun.ceilings, *self.ceilings), spent_s=spent_s)
 
 
 def carry_out(asked: Asked) -> int:
@@ -170,12 +180,27 @@ def _kept(events: Iterator[runner.Event], task: _Task, ended: _Ended, interrupts
     journal_of_run = contextlib.nullcontext() if task.folder is None else Journal(task.folder)
     with journal_of_run as journal, Progress(is_quiet=task.asked.quiet) as progress:
         for event in events:
-            if isinstance(event, Cell):
-                with interrupts.deferred():
-                    if journal is not None:
-                        journal.append(event)
-                    ended.cells[plan.place_of(event)] = event
+            match event:
+                case Cell():
+                    with interrupts.deferred():
+                        if journal is not None:
+                            journal.append(event)
+                        ended.cells[plan.place_of(event)] = event
+                case runner.CeilingsMeasured():
+                    ended.ceilings.append(event.ceilings)
+                    _keep_header(task, ended)
+                case runner.RunEnded():
+                    ended.spent_s = event.spent_s
+                    _keep_header(task, ended)
+                case _:
+                    pass
             progress.show(event)
+
+
+def _keep_header(task: _Task, ended: _Ended) -> None:
+    """Write what came to be known of the run as a whole: the journal holds cells only."""
+    if task.folder is not None:
+        store.replace_header(task.folder, ended.header(task.header))
 
 
 def _is_part(task: _Task, ended: _Ended) -> bool:
@@ -184,7 +209,7 @@ def _is_part(task: _Task, ended: _Ended) -> bool:
 
 def _finished(task: _Task, ended: _Ended, interrupts: Interrupts) -> int:
     """Say what came of it, write the report unless somebody is in a hurry, and return the exit code."""
-    header, folder, cells = task.header, task.folder, tuple(ended.cells.values())
+    header, folder, cells = ended.header(task.header), task.folder, tuple(ended.cells.values())
     is_early = ended.is_hurried or ended.why_early is not None
     if ended.why_early is not None:
         say(f"{ended.why_early}{_how_to_go_on(header, folder)}")

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from backends import ConvProblem
 from harness import revisits, starts
@@ -43,6 +44,18 @@ class _Visited:
     visits: int = 1
 
 
+class Plan(Protocol):
+    """What a job has to know of the run that it is part of."""
+
+    @property
+    def total(self) -> int:
+        """Number of problems."""
+
+    @property
+    def is_ending(self) -> bool:
+        """Nothing more is to be begun."""
+
+
 class Measurer:
     """Measures problems one by one with the workers of one session.
 
@@ -51,7 +64,7 @@ class Measurer:
         settings: How.
         folder: For references, which workers pass to each other in files.
         budget: Shares out the time.
-        cases: Number of problems of the whole run.
+        plan: The whole run's.
         clock: Seconds.
     """
 
@@ -61,7 +74,7 @@ class Measurer:
         settings: RunSettings,
         folder: Path,
         budget: Budget,
-        cases: int,
+        plan: Plan,
         clock: Callable[[], float],
     ) -> None:
         self._session = session
@@ -70,7 +83,8 @@ class Measurer:
         self._budget = budget
         self._clock = clock
         self._rounds = Rounds(session.ask, clock, random.Random(settings.seed), settings.cache)
-        self._twins = Twins(cases, settings.budget_s, settings.seed)
+        self._plan = plan
+        self._twins = Twins(plan.total, settings.budget_s, settings.seed)
         self._visited: list[_Visited] = []
         self._started: tuple[Batch, list[Entry]] | None = None
 
@@ -126,7 +140,7 @@ class Measurer:
 
         Every visit prepares anew, so that what depends on where memory happens to lie varies between visits.
         """
-        while (found := self._neediest(deadline - self._clock())) is not None:
+        while not self._plan.is_ending and (found := self._neediest(deadline - self._clock())) is not None:
             visited, need = found
             visited.visits += 1
             again = [entry for entry in visited.entries if entry.backend in need.backends]

@@ -81,9 +81,14 @@ class _Work:
         for number, batch in enumerate(batches, 1):
             self._waiting.put((number, batch))
 
+    @property
+    def is_ending(self) -> bool:
+        """Nothing more is to be begun."""
+        return self._is_stopped or self._stop_soon()
+
     def __iter__(self) -> Iterator[tuple[int, Batch]]:
         with contextlib.suppress(queue.Empty):
-            while not (self._is_stopped or self._stop_soon()):
+            while not self.is_ending:
                 yield self._waiting.get_nowait()
 
     def stop(self) -> None:
@@ -106,7 +111,7 @@ class _Job:
         self._clock = clock
         self._start = clock()
         self._budget: Budget = TimedBudget(settings) if settings.is_timed else CheckBudget(settings)
-        self._measurer = Measurer(session, settings, folder, self._budget, work.total, clock)
+        self._measurer = Measurer(session, settings, folder, self._budget, work, clock)
 
     def events(self) -> Generator[Event]:
         """Open the workers, carry out batches as long as there are any, and end the workers."""
@@ -129,6 +134,8 @@ class _Job:
         yield from self._ceilings("start")
         ceilings_s = self._clock() - before
         yield from self._batches()
+        if self._work.is_ending:
+            return
         end = self._start + self._settings.budget_s - self._settings.report_s - ceilings_s
         yield from self._measurer.started(end)
         yield from self._measurer.revisited(end)

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from harness import journal
-from harness.errors import StoreError, disk_remedy
+from harness.errors import StoreError, WriteFailed, disk_remedy
 from harness.records import SCHEMA_VERSION, Cell, RunHeader
 from harness.run_lock import LOCK
 
@@ -59,7 +59,7 @@ def create(folder: Path, header: RunHeader) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # Before the header, so that no folder is a run without having one: a header alone reads as samples lost.
         (folder / journal.JOURNAL).touch()
-        write_atomically(folder / HEADER, msgspec.json.format(msgspec.json.encode(header), indent=1))
+        write_atomically(folder / HEADER, _encoded(header))
         _sync_folder(folder)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -67,6 +67,22 @@ def create(folder: Path, header: RunHeader) -> None:
         raise StoreError(
             f"cannot write to {folder}: {error.strerror}; {disk_remedy(error)}, or give --out another folder"
         ) from error
+
+
+def replace_header(folder: Path, header: RunHeader) -> None:
+    """Write a run's header anew, with what came to be known while it went on.
+
+    Raises:
+        WriteFailed: The disk does not take it; the old one is still there.
+    """
+    try:
+        write_atomically(folder / HEADER, _encoded(header))
+    except OSError as error:
+        raise WriteFailed(f"cannot write {folder / HEADER} ({error.strerror}); {disk_remedy(error)}") from error
+
+
+def _encoded(header: RunHeader) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(header), indent=1)
 
 
 def _is_left_by_a_start(path: Path) -> bool:
