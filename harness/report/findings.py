@@ -12,12 +12,11 @@ from harness.noise import NoiseFloor
 from harness.records import Cell, RunHeader, Status
 from harness.report.cases import Case, CaseGroup, Sweep, backends_of, groups_of, is_timed, time_of
 from harness.report.correctness import Correctness, correctness_of
+from harness.report.crossovers import Crossover, crossovers
 from harness.report.verdict import (
     CaseVerdict,
-    Crossover,
     GroupVerdict,
     WrongBackend,
-    crossovers,
     judge_group,
     wrong_backends,
 )

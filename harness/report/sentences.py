@@ -17,8 +17,9 @@ from harness.units import MISSING, digits, fixed
 
 if TYPE_CHECKING:
     from harness.records import Cell
+    from harness.report.crossovers import Crossover
     from harness.report.findings import Findings, GroupFindings, SweepFindings
-    from harness.report.verdict import CaseVerdict, Crossover, GroupVerdict, Standing
+    from harness.report.verdict import CaseVerdict, GroupVerdict, Standing
 
 # More changes of lead than this along one sweep are a scatter, not a rule worth spelling out.
 _MANY_CROSSOVERS = 3

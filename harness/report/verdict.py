@@ -9,7 +9,7 @@ least 2.
 A report makes hundreds of comparisons, each with the luckiest of several. No further correction is made for that where
 there is a floor: a false win must get past it by the interval's half width as well, which is far rarer than the 5 % of
 either. Simulated with processes that differ by 0.5 to 0.75 % each (`python -m benchmarks.interval_coverage`), of 200
-comparisons of equals 1 was called a win on average with 24 pairs of twins, 1 to 3 with four to twelve, and 40 to 70
+comparisons of equals 1 was called a win on average with 24 pairs of twins, 1 to 3 with four to twelve, and 50 to 75
 without any: those are the processes' own differences, which an interval is right to exclude 1 for.
 """
 
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness.records import Cell, Status
-from harness.report.cases import CHECKED_STATUSES, Case, CaseGroup, Sweep, time_of
+from harness.report.cases import CHECKED_STATUSES, Case, CaseGroup, time_of
 from harness.stats import Interval, geometric_mean, median, paired_ratio
 
 # Two to five pairs all say the same by chance alone in 1 of 2 to 16 cases; asking for a margin as well keeps out the
@@ -118,22 +118,6 @@ class WrongBackend:
     first_reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Crossover:
-    """Where one backend takes over from another along a sweep."""
-
-    before: str
-    after: str
-    last: float
-    """The last value at which `before` was still leading, alone or in a tie."""
-    first: float
-    """The first value at which `after` leads and `before` does not."""
-    tied_at: tuple[float, ...] = ()
-    """Values up to `last` at which both led."""
-    is_sure: bool
-    """Both neighbours of the crossing have intervals."""
-
-
 def judge(case: Case, noise_floor: float = 0.0) -> CaseVerdict:
     """The verdict on one case.
 
@@ -226,35 +210,6 @@ def wrong_backends(groups: Iterable[CaseGroup]) -> tuple[WrongBackend, ...]:
         for backend, hits in found.items()
     ]
     return tuple(sorted(wrong, key=lambda item: -item.wrong))
-
-
-def crossovers(sweep: Sweep, verdicts: Mapping[Case, CaseVerdict]) -> tuple[Crossover, ...]:
-    """Where the lead changes along a sweep; a tie does not change it."""
-    found: list[Crossover] = []
-    champion: str | None = None
-    last = 0.0
-    before: CaseVerdict | None = None
-    tied_at: list[tuple[float, tuple[str, ...]]] = []
-    for verdict in (verdicts[case] for case in sweep.cases):
-        value, winner = verdict.case.axis_value, verdict.winner
-        if not verdict.is_contested or value is None or winner is None:
-            continue
-        if champion is None:
-            # A sweep that opens with a tie has no champion until somebody leads alone.
-            champion = verdict.outright
-        elif champion not in verdict.leaders:
-            both = tuple(place for place, leaders in tied_at if winner.backend in leaders)
-            is_sure = has_intervals(verdict) and before is not None and has_intervals(before)
-            found.append(
-                Crossover(before=champion, after=winner.backend, last=last, first=value, tied_at=both, is_sure=is_sure)
-            )
-            champion, tied_at = winner.backend, []
-        if verdict.outright is not None:
-            tied_at = []
-        elif champion is not None:
-            tied_at.append((value, verdict.leaders))
-        last, before = value, verdict
-    return tuple(found)
 
 
 def has_intervals(verdict: CaseVerdict) -> bool:
