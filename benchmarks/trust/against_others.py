@@ -21,7 +21,7 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 from benchmarks.trust import script
-from benchmarks.trust.neighbour import Manner, neighbour
+from benchmarks.trust.neighbour import Manner, neighbours
 from benchmarks.trust.outcome import Outcome, Row
 from benchmarks.trust.rival_tools import TOOLS, Measured, Pair, Tool, size_for
 from harness.stats import CONFIDENCE, Interval, geometric_mean, median, median_interval
@@ -98,7 +98,7 @@ def measure(options: argparse.Namespace) -> Outcome:
     sizes = {tool.name: _size_of(tool, pair, wall_s) for tool in TOOLS}
     found: dict[Manner, list[Series]] = {}
     for manner in manners:
-        with neighbour(manner, limit_s=300 + 4 * turns * len(TOOLS) * wall_s):
+        with neighbours(manner, limit_s=300 + 4 * turns * len(TOOLS) * wall_s):
             found[manner] = _series(pair, sizes, turns, wall_s, manner)
     truths = {manner: geometric_mean([one.long_run for one in series]) for manner, series in found.items()}
     return Outcome(
@@ -193,14 +193,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backends", nargs=2, default=["im2col", "torch"], metavar="SPEC", help="[im2col torch]")
     parser.add_argument("--wall", type=float, default=40.0, metavar="S", help="of each tool in each turn, seconds [40]")
     parser.add_argument("--turns", type=int, default=8, metavar="N", help="of each tool in each surrounding [8]")
-    parser.add_argument(
-        "--neighbours",
-        nargs="+",
-        choices=[manner.value for manner in Manner],
-        default=[manner.value for manner in Manner],
-        metavar="MANNER",
-        help="surroundings: none, steady, roaming [all]",
-    )
+    script.add_neighbours_option(parser)
 
 
 if __name__ == "__main__":

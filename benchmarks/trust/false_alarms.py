@@ -13,7 +13,7 @@ import sys
 from collections import Counter
 
 from benchmarks.trust import measured, rival_rules, script
-from benchmarks.trust.neighbour import Manner, neighbour
+from benchmarks.trust.neighbour import Manner, neighbours
 from benchmarks.trust.outcome import Outcome
 from harness.records import Cell
 
@@ -41,7 +41,7 @@ def measure(options: argparse.Namespace) -> Outcome:
     budget_s = _SECONDS_A_PROBLEM * len(problems)
     for manner in manners:
         counts[manner], compared[manner] = Counter(), 0
-        with neighbour(manner, limit_s=120 + runs * (60 + 2 * budget_s)):
+        with neighbours(manner, limit_s=120 + runs * (60 + 2 * budget_s)):
             for seed in range(runs):
                 cells = measured.cells_of(
                     problems, [_FIRST, _SECOND], threads=options.threads, seed=seed, budget_s=budget_s
@@ -59,7 +59,7 @@ def measure(options: argparse.Namespace) -> Outcome:
     return Outcome(
         name="false_alarms",
         claim=f"Of {max(compared.values())} comparisons of a backend with itself, at most "
-        f"{_MOST_FALSE_SHARE:.0%} are called a difference, also beside a busy neighbour.",
+        f"{100 * _MOST_FALSE_SHARE:g} % are called a difference, also beside a busy neighbour.",
         holds=not lost and all(counts[manner][_REPORT] <= _MOST_FALSE_SHARE * compared[manner] for manner in manners),
         columns=("rule", *(manner.words for manner in manners)),
         rows=tuple(
@@ -105,14 +105,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """How many comparisons, and where."""
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="runs of 40 problems in each surrounding [5]")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each backend [1]")
-    parser.add_argument(
-        "--neighbours",
-        nargs="+",
-        choices=[manner.value for manner in Manner],
-        default=[manner.value for manner in Manner],
-        metavar="MANNER",
-        help="surroundings: none, steady, roaming [all]",
-    )
+    script.add_neighbours_option(parser)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,13 @@ import argparse
 import sys
 
 from benchmarks.trust import controlled_backends, measured, script
-from benchmarks.trust.neighbour import Manner, neighbour
+from benchmarks.trust.neighbour import Manner, neighbours
 from benchmarks.trust.outcome import Outcome
 from harness.stats import median
 
 _DURATIONS_US = (200, 2_000, 20_000)
 _MOST_OFF = 0.01
 _BUDGET_S = 12.0
-_MANNERS = (Manner.NONE, Manner.STEADY, Manner.ROAMING)
 
 
 def measure(options: argparse.Namespace) -> Outcome:
@@ -27,9 +26,9 @@ def measure(options: argparse.Namespace) -> Outcome:
     budget_s = 4.0 if options.quick else _BUDGET_S
     specs = {microseconds: controlled_backends.lasts(microseconds) for microseconds in _DURATIONS_US}
     rows, numbers, worst, lost = [], [], 0.0, 0
-    for manner in _MANNERS[:2] if options.quick else _MANNERS:
+    for manner in (Manner.STEADY,) if options.quick else map(Manner, options.neighbours):
         medians_us: dict[int, list[float]] = {microseconds: [] for microseconds in _DURATIONS_US}
-        with neighbour(manner, limit_s=60 + tries * (60 + budget_s)):
+        with neighbours(manner, limit_s=60 + tries * (60 + budget_s)):
             for seed in range(tries):
                 script.progress(f"{manner.words}, run {seed + 1} of {tries}")
                 cells = measured.cells_of(
@@ -66,6 +65,7 @@ def measure(options: argparse.Namespace) -> Outcome:
 def options(parser: argparse.ArgumentParser) -> None:
     """How often."""
     parser.add_argument("--tries", type=int, default=5, metavar="N", help="runs in each surrounding [5]")
+    script.add_neighbours_option(parser)
 
 
 if __name__ == "__main__":

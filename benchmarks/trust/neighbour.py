@@ -1,6 +1,6 @@
 """Processes that keep cores busy while something is measured: pinned, bounded in time, and gone when the block ends.
 
-Run as `python -m benchmarks.trust.neighbour PARENT MANNER LIMIT_S SEED CORE...`, which `neighbour` does.
+Run as `python -m benchmarks.trust.neighbour PARENT MANNER LIMIT_S SEED CORE...`, which `neighbours` does.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class Manner(enum.Enum):
     """Always busy, pinned to one core."""
     ROAMING = "roaming"
     """Busy on one core, then on another, with rests between: what was true a second ago is true no more."""
+    CROWDED = "crowded"
+    """One busy process for each core: nobody gets a core of their own."""
 
     @property
     def words(self) -> str:
@@ -48,27 +50,42 @@ class Manner(enum.Enum):
             Manner.NONE: "no neighbour",
             Manner.STEADY: "a neighbour busy on one core",
             Manner.ROAMING: "a neighbour busy on one core after another",
+            Manner.CROWDED: "a neighbour busy on every core",
         }[self]
 
 
+USUAL = (Manner.NONE, Manner.STEADY, Manner.ROAMING)
+"""Surroundings in which claims are made; on a crowded machine a call does take longer."""
+
+
 @contextlib.contextmanager
-def neighbour(manner: Manner, *, limit_s: float, seed: int = 0, core: int | None = None) -> Generator[int | None]:
-    """A busy process for as long as the block lasts; its pid, or None where there is none.
+def neighbours(manner: Manner, *, limit_s: float, seed: int = 0) -> Generator[tuple[int, ...]]:
+    """Busy processes for as long as the block lasts, and their pids; none where there is no neighbour.
 
     Args:
-        manner: How it disturbs.
-        limit_s: It ends by itself after this time, whatever becomes of the block.
+        manner: How they disturb.
+        limit_s: They end by themselves after this time, whatever becomes of the block.
         seed: Of a roaming one's moves.
-        core: Where a steady one works; the last usable core if not given.
 
     Raises:
-        RuntimeError: It did not start.
+        RuntimeError: One did not start, or ended before the block did.
     """
-    if manner is Manner.NONE:
-        yield None
-        return
     usable = sorted(os.sched_getaffinity(0))
-    cores = usable if manner is Manner.ROAMING else [usable[-1] if core is None else core]
+    cores_of_each = {
+        Manner.NONE: [],
+        Manner.STEADY: [usable[-1:]],
+        Manner.ROAMING: [usable],
+        Manner.CROWDED: [[core] for core in usable],
+    }[manner]
+    with contextlib.ExitStack() as stack:
+        processes = [stack.enter_context(_busy(manner, limit_s, seed, cores)) for cores in cores_of_each]
+        yield tuple(process.pid for process in processes)
+        if any(process.poll() is not None for process in processes):
+            raise RuntimeError(f"a busy neighbour ended at its limit of {limit_s:g} s, too early; raise it")
+
+
+@contextlib.contextmanager
+def _busy(manner: Manner, limit_s: float, seed: int, cores: Sequence[int]) -> Generator[subprocess.Popen[bytes]]:
     with subprocess.Popen(
         [sys.executable, "-m", __spec__.name, *map(str, (os.getpid(), manner.value, limit_s, seed, *cores))],
         cwd=ROOT,
@@ -79,10 +96,8 @@ def neighbour(manner: Manner, *, limit_s: float, seed: int = 0, core: int | None
             assert process.stdout is not None  # asked for above
             readable = select.select([process.stdout], [], [], _START_LIMIT_S)[0]
             if not readable or process.stdout.readline().strip() != b"busy":
-                raise RuntimeError(f"the busy neighbour on cores {cores} did not start; see its message above")
-            yield process.pid
-            if process.poll() is not None:
-                raise RuntimeError(f"the busy neighbour ended at its limit of {limit_s:g} s, too early; raise it")
+                raise RuntimeError(f"the busy neighbour on cores {list(cores)} did not start; see its message above")
+            yield process
         finally:
             process.kill()
 
@@ -95,7 +110,7 @@ def _work(manner: Manner, limit_s: float, seed: int, cores: Sequence[int]) -> No
     core = cores[0]
     os.sched_setaffinity(0, {core})
     print("busy", flush=True)
-    until = end if manner is Manner.STEADY else 0.0
+    until = 0.0 if manner is Manner.ROAMING else end
     while (now := time.monotonic()) < end:
         if now >= until:
             core = order.choice(cores)

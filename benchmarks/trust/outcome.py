@@ -68,9 +68,13 @@ def as_markdown(outcome: Outcome) -> str:
             "",
             *(f"- {note}" for note in outcome.notes),
             *([""] if outcome.notes else []),
-            f"`{outcome.command}`, {outcome.wall_s / 60:.0f} min, on {outcome.machine}.",
+            f"`{outcome.command}`, {_duration(outcome.wall_s)}, on {outcome.machine}.",
         ]
     )
+
+
+def _duration(wall_s: float) -> str:
+    return f"{wall_s:.0f} s" if wall_s < 120 else f"{wall_s / 60:.0f} min"
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from benchmarks.trust.outcome import Outcome, as_markdown
@@ -9,14 +10,14 @@ from benchmarks.trust.outcome import Outcome, as_markdown
 
 def page(outcomes: Sequence[Outcome]) -> str:
     """The page as Markdown: what is claimed and whether it holds, then one section a claim."""
-    lead = f"""# How far the verdicts can be trusted
-
-{_held(outcomes)} Each claim is measured by a script that ends with 1 where it fails; its table shows the numbers, and
-the line below that repeats them. What other tools would have said is worked out from the same samples by the rules that
-their documentation states (`benchmarks/trust/rival_rules.py`), or measured with the tools themselves. Written by
-`python -m benchmarks.trust --out docs/trust.md`."""
-    claims = "\n".join(f"- {'✓' if outcome.holds else '✗'} {outcome.claim}" for outcome in outcomes)
-    return "\n\n".join([lead, claims, *map(as_markdown, outcomes)]) + "\n"
+    lead = (
+        f"{_held(outcomes)} Each claim is measured by a script that ends with 1 where it fails; its table shows the"
+        " numbers, and the line below that repeats them. What other tools would have said is worked out from the same"
+        " samples by the rules that their documentation states (`benchmarks/trust/rival_rules.py`), or measured with the"
+        " tools themselves. Written by `python -m benchmarks.trust --results DIR --out docs/trust.md`."
+    )
+    title = "# How far the verdicts can be trusted"
+    return "\n\n".join([title, textwrap.fill(lead, 120), claims, *map(as_markdown, outcomes)]) + "\n"
 
 
 def _held(outcomes: Sequence[Outcome]) -> str:

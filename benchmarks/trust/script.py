@@ -7,12 +7,13 @@ import dataclasses
 import json
 import os
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.trust.neighbour import ROOT
+from benchmarks.trust.neighbour import ROOT, USUAL, Manner
 from benchmarks.trust.outcome import Outcome, as_text
 from harness import environment
 from harness.store import write_atomically
@@ -48,12 +49,16 @@ def main(
     chosen = parser.parse_args(given)
     # Workers find the controlled backends, wherever the script is started.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    start = time.monotonic()
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        # Like Ctrl-C: whatever was started is ended on the way out.
+        signal.signal(ending, signal.default_int_handler)
+    # The load of a busy machine belongs beside what was measured there.
+    machine, start = machine_line(), time.monotonic()
     shown = [word for place, word in enumerate(given) if word != "--json" and given[max(0, place - 1)] != "--json"]
     outcome = dataclasses.replace(
         measure(chosen),
         is_quick=chosen.quick,
-        machine=machine_line(),
+        machine=machine,
         command=shlex.join(["python", "-m", f"benchmarks.trust.{name}", *shown]),
         wall_s=time.monotonic() - start,
     )
@@ -63,14 +68,27 @@ def main(
     return 0 if outcome.holds else EXIT_CLAIM_FAILS
 
 
+def add_neighbours_option(parser: argparse.ArgumentParser) -> None:
+    """The option that says in which surroundings to measure."""
+    parser.add_argument(
+        "--neighbours",
+        nargs="+",
+        choices=[manner.value for manner in Manner],
+        default=[manner.value for manner in USUAL],
+        metavar="MANNER",
+        help=f"surroundings: {', '.join(m.value for m in Manner)} [{' '.join(m.value for m in USUAL)}]",
+    )
+
+
 def machine_line() -> str:
-    """The machine in one line: processor, cores, whether virtual, memory, system, commit."""
+    """The machine in one line: processor, cores, whether virtual, memory, system, commit, and how busy it is."""
     facts = environment.machine()
     memory = round(int(facts["memory_bytes"] or 0) / 2**30)
     virtual = ", virtual" if facts["is_virtual"] else ""
     return (
         f"{facts['cpu']}, {facts['cores_available']} cores{virtual}, {memory} GiB, {facts['system']},"
-        f" Python {facts['python']}, commit {environment.commit() or 'unknown'}"
+        f" Python {facts['python']}, commit {environment.commit() or 'unknown'},"
+        f" load {os.getloadavg()[0]:.1f} before"
     )
 
 

@@ -14,7 +14,7 @@ from collections import Counter
 
 from benchmarks.trust import measured, rival_rules, script
 from benchmarks.trust.controlled_backends import repeats
-from benchmarks.trust.neighbour import Manner, neighbour
+from benchmarks.trust.neighbour import Manner, neighbours
 from benchmarks.trust.outcome import Outcome
 
 # Each problem is one try; those that take 10 to 40 us a convolution, so that a call takes 1 to 4 ms.
@@ -41,7 +41,7 @@ def measure(options: argparse.Namespace) -> Outcome:
     floors: list[float] = []
     budget_s = _SECONDS_A_PROBLEM * len(problems)
     for manner in manners:
-        with neighbour(manner, limit_s=120 + runs * (60 + 2 * budget_s)):
+        with neighbours(manner, limit_s=120 + runs * (60 + 2 * budget_s)):
             for seed in range(runs):
                 cells = measured.cells_of(
                     problems, [_BASE, *_OTHERS.values()], threads=options.threads, seed=seed, budget_s=budget_s
@@ -61,7 +61,7 @@ def measure(options: argparse.Namespace) -> Outcome:
                 )
     return Outcome(
         name="true_slowdown",
-        claim=f"A true slowdown of {_CLAIMED_PERCENT} % is found in at least {_LEAST_FOUND_SHARE:.0%} of tries.",
+        claim=f"A true slowdown of {_CLAIMED_PERCENT} % is found in at least {100 * _LEAST_FOUND_SHARE:g} % of tries.",
         holds=not lost
         and all(
             found[manner, _CLAIMED_PERCENT, _REPORT] >= _LEAST_FOUND_SHARE * tries[manner, _CLAIMED_PERCENT]
@@ -102,14 +102,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """How many tries, and where."""
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="runs of 20 tries in each surrounding [5]")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each backend [1]")
-    parser.add_argument(
-        "--neighbours",
-        nargs="+",
-        choices=[manner.value for manner in Manner],
-        default=[manner.value for manner in Manner],
-        metavar="MANNER",
-        help="surroundings: none, steady, roaming [all]",
-    )
+    script.add_neighbours_option(parser)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import pytest
 from backends import ConvProblem
 from benchmarks.trust import against_others, controlled_backends, measured, own_cost, rival_rules, rival_tools
 from benchmarks.trust.__main__ import SCRIPTS
-from benchmarks.trust.neighbour import Manner, neighbour
+from benchmarks.trust.neighbour import Manner, neighbours
 from benchmarks.trust.outcome import Outcome, as_markdown, as_text
 from benchmarks.trust.page import page
 from harness.records import CaseKey, Cell, Status
@@ -241,32 +241,32 @@ def test_a_call_of_known_duration_ends_when_the_clock_says_so(monkeypatch: pytes
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="pinning is Linux's")
-@pytest.mark.parametrize("manner", [Manner.STEADY, Manner.ROAMING])
+@pytest.mark.parametrize("manner", [Manner.STEADY, Manner.ROAMING, Manner.CROWDED])
 def test_a_neighbour_is_pinned_while_the_block_lasts_and_gone_afterwards(manner: Manner) -> None:
     seen: list[int] = []
 
     def measure() -> None:
-        with neighbour(manner, limit_s=60) as pid:
-            assert pid is not None
-            seen.append(pid)
-            assert len(os.sched_getaffinity(pid)) == 1
+        with neighbours(manner, limit_s=60) as pids:
+            seen.extend(pids)
+            assert all(len(os.sched_getaffinity(pid)) == 1 for pid in pids)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         measure()
-    with pytest.raises(ProcessLookupError):
-        os.kill(seen[0], 0)
+    assert len(seen) == (len(os.sched_getaffinity(0)) if manner is Manner.CROWDED else 1)
+    for pid in seen:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
 
 
 def test_no_neighbour_is_no_process() -> None:
-    with neighbour(Manner.NONE, limit_s=1) as pid:
-        assert pid is None
+    with neighbours(Manner.NONE, limit_s=1) as pids:
+        assert pids == ()
 
 
 def test_a_neighbour_that_ended_too_early_spoils_the_measurement_loudly() -> None:
     def measure() -> None:
-        with neighbour(Manner.STEADY, limit_s=0.0) as pid:
-            assert pid is not None
+        with neighbours(Manner.STEADY, limit_s=0.0) as (pid,):
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
     with pytest.raises(RuntimeError, match="ended"):
