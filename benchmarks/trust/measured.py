@@ -81,9 +81,10 @@ def failures(cells: Sequence[Cell]) -> tuple[str, ...]:
     )
 
 
-def noise_floor(cells: Sequence[Cell]) -> float:  # noqa: ARG001  # see below
+def noise_floor(cells: Sequence[Cell]) -> float:
     """The smallest relative difference that a run with these cells can see, as its report takes it."""
-    return 0.0
+    backends = tuple(dict.fromkeys(cell.key.backend for cell in cells))
+    return find(_header(backends, len(cells)), cells).noise_floor
 
 
 def _header(backends: tuple[str, ...], cells_planned: int) -> RunHeader:

@@ -13,9 +13,10 @@ def page(outcomes: Sequence[Outcome]) -> str:
     lead = (
         f"{_held(outcomes)} Each claim is measured by a script that ends with 1 where it fails; its table shows the"
         " numbers, and the line below that repeats them. What other tools would have said is worked out from the same"
-        " samples by the rules that their documentation states (`benchmarks/trust/rival_rules.py`), or measured with the"
-        " tools themselves. Written by `python -m benchmarks.trust --results DIR --out docs/trust.md`."
+        " samples by the rules that their documentation states (`benchmarks/trust/rival_rules.py`), or measured with"
+        " the tools themselves. Written by `python -m benchmarks.trust --results DIR --out docs/trust.md`."
     )
+    claims = "\n".join(f"- {'✓' if outcome.holds else '✗'} {outcome.claim}" for outcome in outcomes)
     title = "# How far the verdicts can be trusted"
     return "\n\n".join([title, textwrap.fill(lead, 120), claims, *map(as_markdown, outcomes)]) + "\n"
 
