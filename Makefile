@@ -7,7 +7,7 @@ TORCH := 2.13.0
 BIN := $(VENV)/bin
 CORES := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 
-.PHONY: run test check check-sample check-all sabotage-table format asv lock clean help
+.PHONY: run test check check-sample check-all sabotage-table trust format asv lock clean help
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ check-all: $(VENV)/.run-ready  ## check every backend on every shape of every ta
 
 sabotage-table: $(VENV)/.dev-ready  ## write docs/sabotage.md: which check catches which broken backend (two minutes)
 	PYTHONPATH=.:tests:tests/support:tests/harness $(BIN)/python -m sabotage_table docs/sabotage.md
+
+trust: $(VENV)/.dev-ready  ## write docs/trust.md: how far verdicts can be trusted here (about three hours, on a quiet machine)
+	$(BIN)/python -m benchmarks.trust --results results/trust-$$(date -u +%Y%m%dT%H%M%SZ) --out docs/trust.md
 
 format: $(VENV)/.dev-ready  ## rewrite the code in house style
 	$(BIN)/ruff check --fix .
