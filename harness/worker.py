@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-import gc
 import os
 import resource
 import signal
@@ -25,7 +24,18 @@ import numpy as np
 import backends
 from backends import HOST, Algorithm, Array, ConvBackend, ConvCall, ConvError, ConvProblem, threads
 from backends.errors import BackendSpecError
-from harness import check, examination, explanation, inputs, messages, reference, sampling
+from harness import (
+    check,
+    examination,
+    explanation,
+    inputs,
+    memory,
+    memory_needs,
+    memory_room,
+    messages,
+    reference,
+    sampling,
+)
 from harness.inputs import ConvArrays
 from harness.records import Status
 from harness.reference import Reference
@@ -69,6 +79,7 @@ class Worker:
         self._timer_ns = sampling.timer_cost_ns(clock)
         self._backend: ConvBackend | None = None
         self._case: _Case | None = None
+        self._memory_limit: int | None = None
 
     def answer(self, request: messages.Request) -> messages.Reply:
         """Carry out one request. Exceptions of any kind become `Failed`: foreign code may raise anything."""
@@ -86,13 +97,13 @@ class Worker:
             case messages.Open():
                 return self._open(request)
             case messages.Refer():
-                return _refer(request)
+                return _refer(request, self._room())
             case messages.Prepare():
                 return self._prepare(request)
             case messages.Check():
                 return self._check(self._prepared(), request)
             case messages.MeasureMemory():
-                return messages.MemoryMeasured(workspace_bytes=None)
+                return self._measure_memory(self._prepared())
             case messages.MeasureCeilings():
                 raise NotImplementedError
             case messages.Warm():
@@ -105,7 +116,7 @@ class Worker:
                 return self._explain(request)
             case messages.Release():
                 self._case = None
-                _give_back_memory()
+                memory.give_back()
                 return messages.Done()
 
     def _prepared(self) -> _Case:
@@ -121,6 +132,7 @@ class Worker:
         _require_protocol(self._backend)
         if request.memory_limit_bytes is not None:
             _limit_memory(request.memory_limit_bytes)
+            self._memory_limit = request.memory_limit_bytes
         return messages.Opened(
             name=self._backend.name,
             device=self._backend.device.name,
@@ -138,9 +150,13 @@ class Worker:
             raise TypeError(f"why_unsupported returned {reason!r}; expected None, or a reason in words")
         if reason is not None:
             return messages.Declined(reason=str(reason))
+        predicted = memory_needs.predicted_bytes(backend, problem)
+        if (excess := memory_needs.why_too_large(problem, backend, predicted, self._room())) is not None:
+            return messages.Refused(reason=excess)
         arrays = inputs.data_set(problem, request.data, request.seed)
         checksum = examination.checksum(arrays.x)
         x = backend.device.put(arrays.x)
+        held = memory.held_bytes()
         start = self._clock()
         call = backend.prepare(problem, arrays.weight, arrays.bias)
         backend.device.synchronize()
@@ -158,7 +174,13 @@ class Worker:
             x_checksum=checksum,
             first_output=examination.host_copy(backend, first),
         )
-        return messages.Prepared(prepare_ns=prepared - start, first_call_ns=called - prepared)
+        del first
+        return messages.Prepared(
+            prepare_ns=prepared - start,
+            first_call_ns=called - prepared,
+            retained_bytes=memory.retained_bytes(held, self._case.first_output),
+            predicted_bytes=predicted,
+        )
 
     def _check(self, case: _Case, request: messages.Check) -> messages.Checked:
         backend = self._backend
@@ -170,6 +192,15 @@ class Worker:
             outcome = dataclasses.replace(outcome, status=Status.WRONG, reason="inputs: the first call modified x")
         case.x = case.first_output = None
         return messages.Checked(outcome=dataclasses.replace(outcome, left_out=left_out))
+
+    def _measure_memory(self, case: _Case) -> messages.MemoryMeasured:
+        assert self._backend is not None  # noqa: S101  # a case implies a backend
+        if self._backend.device is not HOST:
+            return messages.MemoryMeasured(workspace_bytes=None)
+        return messages.MemoryMeasured(workspace_bytes=memory.workspace_bytes(lambda: case.call(case.arrays.x)))
+
+    def _room(self) -> memory_needs.Room:
+        return memory_needs.Room(limit_bytes=self._memory_limit, available_bytes=memory_room.available_bytes())
 
     def _explain(self, request: messages.Explain) -> messages.Explained:
         assert self._backend is not None  # noqa: S101  # only what was checked is explained
@@ -264,8 +295,10 @@ def _require_protocol(backend: ConvBackend) -> None:
             )
 
 
-def _refer(request: messages.Refer) -> messages.Done:
+def _refer(request: messages.Refer, room: memory_needs.Room) -> messages.Done | messages.Refused:
     problem = ConvProblem.parse(request.problem)
+    if (excess := memory_needs.why_no_reference(problem, room)) is not None:
+        return messages.Refused(reason=f"the reference is {excess}")
     for name in examination.data_of(examination.probes_for(problem, request.probes)[0]):
         found = reference.compute(problem, inputs.data_set(problem, name, request.seed), request.seed)
         np.savez(
@@ -278,7 +311,7 @@ def _refer(request: messages.Refer) -> messages.Done:
             poison=found.poison,
         )
         del found
-    _give_back_memory()
+    memory.give_back()
     return messages.Done()
 
 
@@ -335,14 +368,6 @@ def _other_threads_run() -> bool:
         if state == "R":
             return True
     return False
-
-
-def _give_back_memory() -> None:
-    """Return freed memory to the system between cases: told to keep it, each worker would hoard its peak."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; elsewhere there is nothing to undo
-    if trim is not None:
-        trim(0)
 
 
 def _limit_memory(extra_bytes: int) -> None:
