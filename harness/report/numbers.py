@@ -9,6 +9,7 @@ from harness.records import Cell, Status
 from harness.report.accuracy import Accuracy, accuracy_of
 from harness.report.checked_words import share_text
 from harness.report.wording import cell_words, padded_time, repeat_line, row_unit, status_words
+from harness.thread_note import thread_note
 from harness.units import MISSING, bytes_text, digits, gflop_per_s
 
 if TYPE_CHECKING:
@@ -47,7 +48,17 @@ class NumberTable:
     """Cells that have no row."""
 
 
-_TIMED = ("median", "95 % interval", "samples", "to the best", "GFLOP/s", "prepare", "first call", "workspace")
+_TIMED = (
+    "median",
+    "95 % interval",
+    "samples",
+    "to the best",
+    "GFLOP/s",
+    "prepare",
+    "first call",
+    "workspace",
+    "threads",
+)
 _CHECKED = ("error ÷ bound", "bits")
 
 
@@ -90,7 +101,7 @@ def _timed_columns(verdict: CaseVerdict, cell: Cell) -> tuple[Column, ...]:
     words = cell_words(verdict, cell.key.backend)
     workspace = (bytes_text(cell.workspace_bytes), cell.workspace_bytes)
     if contender is None or words is None:
-        return (*[(MISSING, None)] * (len(_TIMED) - 1), workspace)
+        return (*[(MISSING, None)] * (len(_TIMED) - 2), workspace, (MISSING, None))
     time = contender.time_ns
     rate = gflop_per_s(verdict.case.problem.flops, time.estimate)
     return (
@@ -102,7 +113,12 @@ def _timed_columns(verdict: CaseVerdict, cell: Cell) -> tuple[Column, ...]:
         (padded_time(cell.prepare_ns), cell.prepare_ns),
         (padded_time(cell.first_call_ns), cell.first_call_ns),
         workspace,
+        (thread_note(cell) or _used(cell), cell.threads_seen),
     )
+
+
+def _used(cell: Cell) -> str:
+    return MISSING if cell.threads_seen is None else f"{cell.threads_seen:.1f}"
 
 
 def _checked_columns(accuracy: Accuracy) -> tuple[Column, ...]:
