@@ -75,13 +75,16 @@ def judged(by_core: Mapping[int, Loss], anywhere: Loss | None) -> Finding:
     noisy = [core for core, loss in losses.items() if loss.share > _LOST_SHARE]
     if not noisy:
         return Finding(level=Level.OK, topic="interruptions", seen=seen)
+    return Finding(level=Level.WARNING, topic="interruptions", seen=seen, remedy=_remedy(losses, noisy))
+
+
+def _remedy(losses: Mapping[int, Loss], noisy: list[int]) -> str:
     quiet = [core for core in sorted(losses) if core not in noisy]
-    return Finding(level=Level.WARNING, topic="interruptions", seen=seen, remedy=_remedy(quiet, noisy))
-
-
-def _remedy(quiet: list[int], noisy: list[int]) -> str:
-    if not quiet or noisy == [-1]:
-        return "something else runs on these cores, perhaps outside this virtual machine; expect wide intervals"
-    listed = ",".join(map(str, quiet))
-    many = f"core {listed} is" if len(quiet) == 1 else f"cores {listed} are"
-    return f"{many} quiet: taskset -c {listed} python -m harness run --threads {len(quiet)}"
+    if quiet:
+        listed = ",".join(map(str, quiet))
+        many = f"core {listed} is" if len(quiet) == 1 else f"cores {listed} are"
+        return f"{many} quiet: taskset -c {listed} python -m harness run --threads {len(quiet)}"
+    remedy = "something else runs on these cores, perhaps outside this virtual machine; expect wide intervals"
+    best = min(losses, key=lambda core: losses[core].share)
+    is_better = max(loss.share for loss in losses.values()) > 2 * losses[best].share
+    return f"{remedy}; core {best} loses least" if is_better else remedy

@@ -83,6 +83,12 @@ def test_where_no_core_is_quiet_none_is_offered(losses: dict[int, Loss]) -> None
     assert "taskset" not in (finding.remedy or "")
 
 
+def test_where_all_cores_are_noisy_the_least_is_named() -> None:
+    finding = interruptions.judged({0: loss(0.5), 1: loss(0.02)}, None)
+
+    assert (finding.remedy or "").endswith("core 1 loses least")
+
+
 def test_the_worst_of_many_cores_are_listed() -> None:
     finding = interruptions.judged({core: loss(core / 1000) for core in range(64)}, None)
 
