@@ -48,8 +48,7 @@ def retained_bytes(held_before: int | None, kept: Any) -> int | None:
         held_before: `held_bytes` of then.
         kept: The array; anything else counts as nothing.
     """
-    held = held_bytes()
-    if held is None or held_before is None:
+    if held_before is None or (held := held_bytes()) is None:
         return None
     return max(0, held - held_before - _size(kept))
 
@@ -69,6 +68,7 @@ def workspace_bytes(call: Callable[[], Any], clock: Callable[[], float] = time.m
     """
     if _trim is _nothing or _resident("Rss") is None:
         return None
+    gc.collect()
     with _exact_pages(), _restored_allocator():
         start = clock()
         # What threads freed is returned to the system by what they free next only, hence a call that returns it.
@@ -85,7 +85,7 @@ def _peak_beyond(call: Callable[[], Any], *, is_freed_kept: bool) -> int | None:
     gave out, exact where the kernel's own is a little behind, and the only one where that may not be reset.
     """
     _return_freed()
-    give_back()
+    _trim()
     before = _resident("Rss")
     can_reset = _reset_peak()
     if is_freed_kept:
@@ -93,11 +93,11 @@ def _peak_beyond(call: Callable[[], Any], *, is_freed_kept: bool) -> int | None:
     y = call()
     after, peak = _resident("Rss"), _peak() if can_reset else None
     _return_freed()
-    give_back()
+    _trim()
     with_output = _resident("Rss")
     size = _size(y)
     del y
-    give_back()
+    _trim()
     without = _resident("Rss")
     if before is None or after is None or with_output is None or without is None:
         return None

@@ -156,7 +156,7 @@ class Worker:
         arrays = inputs.data_set(problem, request.data, request.seed)
         checksum = examination.checksum(arrays.x)
         x = backend.device.put(arrays.x)
-        held = memory.held_bytes()
+        held = memory.held_bytes() if request.is_memory_measured else None
         start = self._clock()
         call = backend.prepare(problem, arrays.weight, arrays.bias)
         backend.device.synchronize()

@@ -79,6 +79,16 @@ def test_the_predicted_workspace_is_what_is_measured(worker: tuple[str, WorkerPr
         assert prepared.predicted_bytes <= 3 * measured
 
 
+def test_where_memory_is_not_asked_for_nothing_is_said_of_it() -> None:
+    with WorkerProcess(1) as process:
+        process.ask(messages.Open(backend="im2col", threads=1, memory_limit_bytes=None), 60)
+        request = messages.Prepare(problem=PROBLEMS[4], data="normal", seed=0, is_memory_measured=False)
+        prepared = process.ask(request, 60)
+
+    assert isinstance(prepared, messages.Prepared)
+    assert prepared.retained_bytes is None
+
+
 @pytest.mark.parametrize("spec", registry.default_specs())
 def test_a_problem_of_a_hundred_gigabytes_is_refused_with_nothing_allocated(spec: str) -> None:
     with WorkerProcess(1) as process:
