@@ -75,26 +75,25 @@ def why_too_large(problem: ConvProblem, backend: ConvBackend, predicted: int | N
 
     A workspace on a device takes none of this machine's memory.
     """
-    return _excess(arrays_bytes(problem), predicted if backend.device is HOST else None, room)
+    return _excess(problem, arrays_bytes(problem), predicted if backend.device is HOST else None, room)
 
 
 def why_no_reference(problem: ConvProblem, room: Room) -> str | None:
     """Why a reference is not computed, or None."""
-    return _excess(oracle_bytes(problem), None, room)
+    return _excess(problem, oracle_bytes(problem), None, room)
 
 
-def _excess(arrays: int, workspace: int | None, room: Room) -> str | None:
+def _excess(problem: ConvProblem, arrays: int, workspace: int | None, room: Room) -> str | None:
     needed = arrays + (workspace or 0)
     parts = f"arrays {bytes_text(arrays)}" + (f", workspace {bytes_text(workspace)}" if workspace else "")
+    remedy = "lower the batch" if problem.N > 1 else "choose a smaller problem"
     limit, available = room.limit_bytes, room.available_bytes
     if available is not None and needed > available and (limit is None or available <= limit):
-        return (
-            f"predicted to need {bytes_text(needed)} ({parts}); {bytes_text(available)} are available; lower the batch"
-        )
+        return f"predicted to need {bytes_text(needed)} ({parts}); {bytes_text(available)} are available; {remedy}"
     if limit is not None and needed > limit:
         return (
             f"predicted to need {bytes_text(needed)} ({parts}); the memory limit is {bytes_text(limit)};"
-            " lower the batch or give a larger --memory-limit"
+            f" {remedy} or give a larger --memory-limit"
         )
     return None
 
