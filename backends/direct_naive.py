@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.lowering import pad_spatial, require_weights
+from backends.lowering import pad_spatial, padded_copy_bytes, require_weights
 from backends.problem import ConvProblem
 from backends.protocol import HOST, Algorithm, Array, ConvCall, dtype_reason
 
@@ -26,6 +26,10 @@ class NaiveBackend:
     def why_unsupported(self, problem: ConvProblem) -> str | None:
         """None for float32 and float64; patience is the caller's."""
         return dtype_reason(problem)
+
+    def workspace_bytes(self, problem: ConvProblem) -> int:
+        """The padded input, and the products of one window."""
+        return padded_copy_bytes(problem) + problem.accumulation_length * problem.itemsize
 
     def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
         """Nothing to prepare: the loops read the weights as they are."""

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 from backends import threads
-from backends.lowering import pad_spatial, require_weights
+from backends.lowering import pad_spatial, padded_copy_bytes, require_weights
 from backends.problem import MAX_NDIM, ConvProblem
 from backends.protocol import HOST, Algorithm, Array, ConvCall, dtype_reason
 
@@ -30,12 +30,13 @@ class NumbaBackend:
         """None for float32 and float64."""
         return dtype_reason(problem)
 
+    def workspace_bytes(self, problem: ConvProblem) -> int:
+        """The padded input, and a bias of zeros where there is none. The compiler's own memory is not counted."""
+        return padded_copy_bytes(problem) + (0 if problem.bias else problem.C_out * problem.itemsize)
+
     def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
         """Lift the geometry to three axes and compile the kernel for the dtype (loaded from the cache later on)."""
         require_weights(weight, bias, problem)
-        wanted = threads.requested()
-        if wanted is not None:
-            numba.set_num_threads(min(wanted, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]  # set at import
         lifted = (1,) * (MAX_NDIM - problem.ndim)
         dtype = np.dtype(problem.dtype)
         # Read-only arrays are another type to the compiler, which would compile once more for them.
@@ -55,6 +56,11 @@ class NumbaBackend:
 
         # A first call on a small slice would compile too, but only the real signature is sure to be the one used.
         conv_rows.compile(_signature(dtype))
+        if (wanted := threads.requested()) is not None:
+            # Only now: it starts the threads, and an OpenMP that binds them leaves this one on a single core, which
+            # a library that compiling loads would take for the whole machine.
+            most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # set at import
+            numba.set_num_threads(min(wanted, most))
         return call
 
 

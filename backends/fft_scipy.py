@@ -11,48 +11,20 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
 from numpy.lib.stride_tricks import as_strided
 
 from backends import threads
-from backends.geometry import kernel_extent
+from backends.fft_memory import peak_bytes
+from backends.fft_plan import TilePlan, dense_problem, phases, plan_tiles
 from backends.lowering import pad_spatial, require_weights, spatial_index
 from backends.problem import ConvProblem
 from backends.protocol import HOST, Algorithm, Array, ConvCall, dtype_reason
 
-# Rates that rank tile lengths, single thread, float32: pocketfft runs at about 10 GFLOP/s by the 2.5 L log2 L count,
-# batched complex GEMM at about 60 and main memory at about 10 GB/s on AVX-512 machines. Only their ratios matter.
-_FFT_FLOP_PER_S = 10e9
-_GEMM_FLOP_PER_S = 60e9
-_BYTES_PER_S = 10e9
-_TILE_LENGTHS = (16, 32, 64, 128, 256, 512, 1024)
 # Up to this many input channels a group, multiplying spectra as they lie beats transposing them for a matrix product.
 _FEW_CHANNELS = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class TilePlan:
-    """How the dense (stride 1) output is cut: transform length, valid outputs per tile and tiles, per axis."""
-
-    length: tuple[int, ...]
-    step: tuple[int, ...]
-    tiles: tuple[int, ...]
-
-    @property
-    def spectrum(self) -> tuple[int, ...]:
-        """Shape of a real transform's output: the last axis holds length // 2 + 1 frequencies."""
-        return (*self.length[:-1], self.length[-1] // 2 + 1)
-
-    @property
-    def reach(self) -> tuple[int, ...]:
-        """Input positions that all tiles read, per axis."""
-        return tuple(
-            (n - 1) * step + length for n, step, length in zip(self.tiles, self.step, self.length, strict=True)
-        )
 
 
 class FftBackend:
@@ -70,6 +42,10 @@ class FftBackend:
         """None for float32 and float64."""
         return dtype_reason(problem)
 
+    def workspace_bytes(self, problem: ConvProblem) -> int:
+        """Kernel spectra, tiles, their spectra and products, as many of them as are alive at once."""
+        return peak_bytes(problem, is_few_channels=_is_few_channels(problem))
+
     def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
         """Choose the tiles and transform the kernels."""
         require_weights(weight, bias, problem)
@@ -79,7 +55,7 @@ class FftBackend:
         plan = plan_tiles(dense)
         axes = tuple(range(-problem.ndim, 0))
         kernels = _kernel_spectra(dense, weight, plan, workers)
-        multiply = _multiply_few if problem.C_in // problem.groups <= _FEW_CHANNELS else _multiply_many
+        multiply = _multiply_few if _is_few_channels(problem) else _multiply_many
 
         def call(x: Array) -> Array:
             tiles = _cut(_split_phases(pad_spatial(x, problem), problem, dense), plan)
@@ -94,51 +70,8 @@ class FftBackend:
         return call
 
 
-def phases(problem: ConvProblem) -> tuple[int, ...]:
-    """Into how many phases each axis splits: its dilation, or one where a single tap leaves nothing to dilate."""
-    return tuple(d if k > 1 else 1 for k, d in zip(problem.kernel, problem.dilation, strict=True))
-
-
-def dense_problem(problem: ConvProblem) -> ConvProblem:
-    """What each phase of the dilation computes: no stride, dilation or padding, and all phases as one batch.
-
-    Input i and output o meet in a tap only if i - o is a multiple of the dilation, so residues modulo the dilation
-    never mix: a dilated convolution is prod(dilation) dense ones. Only input that the last output reaches is kept.
-    """
-    spatial = [
-        math.ceil(((out - 1) * stride + kernel_extent(kernel, count)) / count)
-        for out, stride, kernel, count in zip(problem.out, problem.stride, problem.kernel, phases(problem), strict=True)
-    ]
-    batch = problem.N * math.prod(phases(problem))
-    return problem.replace(N=batch, spatial=tuple(spatial), stride=1, dilation=1, padding=0, bias=False)
-
-
-def plan_tiles(problem: ConvProblem) -> TilePlan:
-    """The cheapest tile lengths for a dense problem by predicted time of transforms, products and kernel traffic."""
-    return min(_candidate_plans(problem), key=lambda plan: predicted_seconds(problem, plan))
-
-
-def predicted_seconds(problem: ConvProblem, plan: TilePlan) -> float:
-    """Single-thread seconds of one call by the rates above; good for ranking plans only."""
-    points = math.prod(plan.length)
-    frequencies = math.prod(plan.spectrum)
-    tiles = problem.N * math.prod(plan.tiles)
-    transforms = tiles * (problem.C_in + problem.C_out) * 2.5 * points * math.log2(max(2, points))
-    pairs = problem.C_out * problem.C_in // problem.groups
-    products = tiles * pairs * frequencies * 8
-    kernel_bytes = pairs * frequencies * 2 * problem.itemsize
-    return transforms / _FFT_FLOP_PER_S + products / _GEMM_FLOP_PER_S + kernel_bytes / _BYTES_PER_S
-
-
-def _candidate_plans(problem: ConvProblem) -> Iterator[TilePlan]:
-    for target in (*_TILE_LENGTHS, max(problem.spatial)):
-        length = tuple(
-            scipy.fft.next_fast_len(min(size, max(target, 2 * kernel)), real=True)
-            for size, kernel in zip(problem.spatial, problem.kernel, strict=True)
-        )
-        step = tuple(min(out, n - k + 1) for out, n, k in zip(problem.out, length, problem.kernel, strict=True))
-        tiles = tuple(math.ceil(out / s) for out, s in zip(problem.out, step, strict=True))
-        yield TilePlan(length=length, step=step, tiles=tiles)
+def _is_few_channels(problem: ConvProblem) -> bool:
+    return problem.C_in // problem.groups <= _FEW_CHANNELS
 
 
 def _kernel_spectra(problem: ConvProblem, weight: Array, plan: TilePlan, workers: int) -> Array:
@@ -150,9 +83,8 @@ def _kernel_spectra(problem: ConvProblem, weight: Array, plan: TilePlan, workers
     """
     axes = tuple(range(-problem.ndim, 0))
     spectra: Array = scipy.fft.rfftn(weight, s=plan.length, axes=axes, workers=workers).conj()
-    channels_in = problem.C_in // problem.groups
-    spectra = spectra.reshape(problem.groups, -1, channels_in, math.prod(plan.spectrum))
-    if channels_in <= _FEW_CHANNELS:
+    spectra = spectra.reshape(problem.groups, -1, problem.C_in // problem.groups, math.prod(plan.spectrum))
+    if _is_few_channels(problem):
         return spectra
     return np.ascontiguousarray(np.moveaxis(spectra, -1, 0))
 

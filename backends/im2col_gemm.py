@@ -8,7 +8,7 @@ import numpy as np
 
 from backends import threads
 from backends.errors import BackendSpecError
-from backends.lowering import im2col, pad_spatial, require_input, require_weights
+from backends.lowering import im2col, pad_spatial, padded_copy_bytes, require_input, require_weights
 from backends.problem import ConvProblem
 from backends.protocol import HOST, Algorithm, Array, ConvCall, dtype_reason
 from backends.spec import spec_text
@@ -39,6 +39,12 @@ class Im2colBackend:
         """None for float32 and float64."""
         return dtype_reason(problem)
 
+    def workspace_bytes(self, problem: ConvProblem) -> int:
+        """The padded input and the columns. What BLAS packs into, some megabytes a thread, is not counted."""
+        if _is_pointwise(problem):
+            return 0
+        return padded_copy_bytes(problem) + _columns_count(problem, self._workspace_bytes) * problem.itemsize
+
     def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
         """Flatten the weights to one matrix per group and allocate the columns."""
         require_weights(weight, bias, problem)
@@ -48,7 +54,7 @@ class Im2colBackend:
             return _pointwise_call(problem, matrices, bias)
         rows = _rows_per_panel(problem, self._workspace_bytes)
         row_positions = math.prod(problem.out[1:])
-        columns = np.empty(problem.groups * problem.accumulation_length * rows * row_positions, matrices.dtype)
+        columns = np.empty(_columns_count(problem, self._workspace_bytes), matrices.dtype)
 
         def call(x: Array) -> Array:
             padded = pad_spatial(x, problem)
@@ -85,6 +91,11 @@ def _pointwise_call(problem: ConvProblem, matrices: Array, bias: Array | None) -
 def _rows_per_panel(problem: ConvProblem, workspace_bytes: int) -> int:
     row_bytes = problem.groups * problem.accumulation_length * math.prod(problem.out[1:]) * problem.itemsize
     return max(1, min(problem.out[0], workspace_bytes // row_bytes))
+
+
+def _columns_count(problem: ConvProblem, workspace_bytes: int) -> int:
+    rows = _rows_per_panel(problem, workspace_bytes)
+    return problem.groups * problem.accumulation_length * rows * math.prod(problem.out[1:])
 
 
 def _with_bias(y: Array, problem: ConvProblem, bias: Array | None) -> Array:

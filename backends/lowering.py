@@ -36,6 +36,14 @@ def pad_spatial(x: Array, problem: ConvProblem) -> Array:
     return padded
 
 
+def padded_copy_bytes(problem: ConvProblem) -> int:
+    """Size of the copy that `pad_spatial` makes of a contiguous x: 0 where there is nothing to pad."""
+    if not any(itertools.chain(*problem.padding)):
+        return 0
+    sizes = [begin + size + end for size, (begin, end) in zip(problem.spatial, problem.padding, strict=True)]
+    return problem.N * problem.C_in * math.prod(sizes) * problem.itemsize
+
+
 def require_input(x: Array, problem: ConvProblem) -> None:
     """Refuse an input that is not the problem's: compiled kernels would read memory that is not theirs.
 

@@ -84,6 +84,23 @@ def dtype_reason(problem: ConvProblem, supported: tuple[str, ...] = NUMPY_DTYPES
     return f"{problem.dtype} is not implemented; it computes {', '.join(supported)}"
 
 
+class PredictsWorkspace(Protocol):
+    """What a backend may have besides: a prediction of its memory, so that what cannot fit is never begun.
+
+    Nobody's class must have it; without it, only the arrays themselves are counted.
+    """
+
+    def workspace_bytes(self, problem: ConvProblem) -> int | None:
+        """Host memory in bytes that `prepare` and one call need at their peak, beyond weights, bias, input and output.
+
+        Found from the geometry alone, within moments and without allocating. None where it cannot be known beforehand.
+
+        Args:
+            problem: One for which `why_unsupported` is None.
+        """
+        ...
+
+
 class ConvBackend(Protocol):
     """One way of computing a convolution."""
 

@@ -52,6 +52,10 @@ class TorchBackend:
         is_dilated = any(dilation > 1 for dilation in problem.dilation)
         return _refusal(problem.dtype, problem.ndim, is_dilated, self._layout(problem.ndim))
 
+    def workspace_bytes(self, problem: ConvProblem) -> None:  # noqa: ARG002  # what the protocol gives
+        """None: which algorithm PyTorch takes, and what that allocates, is known only when it has run."""
+        return
+
     def prepare(self, problem: ConvProblem, weight: Array, bias: Array | None = None) -> ConvCall:
         """Wrap the weights as tensors in the layout; PyTorch chooses its algorithm at each call."""
         require_weights(weight, bias, problem)

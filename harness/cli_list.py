@@ -52,7 +52,7 @@ def print_findings() -> None:
     """What `doctor` found, worst first."""
     from harness import doctor
 
-    findings = doctor.examine()
+    findings = doctor.examine_thoroughly()
     table = Table("", "about", "seen", "what to do", box=None, pad_edge=False)
     for finding in findings:
         level = finding.level.value

@@ -7,7 +7,6 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 from backends import threads
@@ -78,21 +77,6 @@ def variables(*, has_foreign_code: bool) -> dict[str, str]:
     return {name: os.environ[name].replace(home, "~") if home != "/" else os.environ[name] for name in sorted(names)}
 
 
-def available_memory_bytes(root: Path = Path("/")) -> int | None:
-    """Memory that can be had now without swapping, the machine's or a control group's limit; None if unknown.
-
-    Source: Documentation/filesystems/proc.rst (MemAvailable), Documentation/admin-guide/cgroup-v2.rst and
-    cgroup-v1/memory.rst of the Linux kernel.
-
-    Args:
-        root: Where /proc and /sys are.
-    """
-    amounts = [left for folder in _memory_groups(root) if (left := _left_in_group(folder)) is not None]
-    meminfo = _lines(root / "proc/meminfo")
-    amounts += [int(line.split()[1]) << 10 for line in meminfo if line.startswith("MemAvailable:")]
-    return max(0, min(amounts)) if amounts else None
-
-
 def commit() -> str | None:
     """The git commit of this checkout, "-dirty" appended where files differ; None outside a checkout."""
     root = Path(__file__).resolve().parent.parent
@@ -121,48 +105,6 @@ def cpu_model() -> str:
 def last_level_cache_bytes() -> int | None:
     """Size of the largest cache that this core can use, as the system tells it; None where it does not."""
     return next((size for level in (4, 3, 2) if (size := _cache_bytes(level)) is not None), None)
-
-
-def _memory_groups(root: Path) -> Iterator[Path]:
-    """Folders of the control groups that this process is in: its own, and all above it, each of which may limit it."""
-    for line in _lines(root / "proc/self/cgroup"):
-        _, controllers, path = line.split(":", 2)
-        if controllers and "memory" not in controllers.split(","):
-            continue
-        mount = root / "sys/fs/cgroup" / ("memory" if controllers else "")
-        # A container may see only its own part of the tree, as if that were all: what is not there is passed over.
-        own = mount / path.lstrip("/")
-        yield from (folder for folder in (own, *own.parents) if folder.is_relative_to(mount) and folder.is_dir())
-
-
-def _left_in_group(folder: Path) -> int | None:
-    """What a control group may still take; None where it has no limit."""
-    limits = [_integer(folder / name) for name in ("memory.max", "memory.high", "memory.limit_in_bytes")]
-    used = _integer(folder / "memory.current")
-    if used is None:
-        used = _integer(folder / "memory.usage_in_bytes")
-    known = [limit for limit in limits if limit is not None]
-    if not known or used is None:
-        return None
-    # Pages of files that nobody uses are counted as used, and given up as soon as something else is wanted.
-    reclaimable = {}
-    for line in _lines(folder / "memory.stat"):
-        name, _, value = line.partition(" ")
-        reclaimable[name] = value
-    spare = reclaimable.get("total_inactive_file", reclaimable.get("inactive_file", "0"))
-    return min(known) - used + int(spare)
-
-
-def _integer(path: Path) -> int | None:
-    text = "".join(_lines(path)[:1])
-    return int(text) if text.isdecimal() else None  # "max" is no limit
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text().splitlines()
-    except OSError:
-        return []
 
 
 def _cpuinfo() -> str:

@@ -32,6 +32,8 @@ class Prepare(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     problem: str
     data: str
     seed: int
+    is_memory_measured: bool = True
+    """Whether to say what is retained, which costs some milliseconds: too many for a case that is only checked."""
 
 
 class CallFirst(msgspec.Struct, frozen=True, kw_only=True, tag=True):

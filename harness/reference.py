@@ -177,10 +177,7 @@ def output_positions(problem: ConvProblem, seed: int, max_macs: int) -> Array:
     reads the middle pixel (where data sets put a NaN or an infinity), the crossings of tile seams and the border; each
     of these may take up to a quarter of the allowance, at random where it has more, and the sample takes what is left.
     """
-    total = math.prod(problem.out)
-    by_products = max_macs // (problem.N * problem.C_out * problem.accumulation_length)
-    by_gathering = _MAX_GATHERED * max_macs // (MAX_MACS * problem.N * problem.C_in * math.prod(problem.kernel))
-    allowance = max(2**problem.ndim, min(by_products, by_gathering))
+    total, allowance = math.prod(problem.out), most_positions(problem, max_macs)
     if total <= allowance:
         return np.arange(total)
     rng = np.random.default_rng([seed, total])
@@ -190,6 +187,20 @@ def output_positions(problem: ConvProblem, seed: int, max_macs: int) -> Array:
     chosen = [corners, *(_at_most(allowance // 4, positions, rng) for positions in kinds)]
     chosen.append(rng.integers(0, total, max(0, allowance - sum(map(len, chosen)))))
     return np.unique(np.concatenate(chosen))
+
+
+def most_positions(problem: ConvProblem, max_macs: int) -> int:
+    """How many output positions are checked at most by what they cost, and no more than there are."""
+    by_products = max_macs // (problem.N * problem.C_out * problem.accumulation_length)
+    by_gathering = _MAX_GATHERED * max_macs // (MAX_MACS * problem.N * problem.C_in * math.prod(problem.kernel))
+    allowed: int = max(2**problem.ndim, min(by_products, by_gathering))
+    return min(math.prod(problem.out), allowed)
+
+
+def numbers_kept(problem: ConvProblem) -> int:
+    """How many outputs a reference of this problem has, at most: each of its fields holds so many numbers."""
+    cost = 1 if accumulator(problem.dtype) is np.float64 else _EXTENDED_COST
+    return problem.N * problem.C_out * most_positions(problem, MAX_MACS // cost)
 
 
 def _at_most(count: int, positions: Array, rng: np.random.Generator) -> Array:

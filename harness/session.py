@@ -207,6 +207,8 @@ class Session:
             if isinstance(error, WorkerLost):
                 status = _status_of_loss(is_out_of_memory=error.is_out_of_memory)
             return status, f"computing the reference: {error}"
+        if isinstance(reply, messages.Refused):
+            return Status.SKIPPED, reply.reason
         if isinstance(reply, messages.Failed):
             status = _status_of_loss(is_out_of_memory=reply.is_out_of_memory)
             return status, f"computing the reference: {reply.reason}"
@@ -264,7 +266,10 @@ class Session:
         """What a fresh process of a backend pays before its steady speed on a case; None where it fails."""
         limits = self._settings.prepare_timeout_s, self._settings.case_timeout_s
         prepare = messages.Prepare(
-            problem=str(case.problem), data=case.data or _ORDINARY_DATA, seed=self._settings.seed
+            problem=str(case.problem),
+            data=case.data or _ORDINARY_DATA,
+            seed=self._settings.seed,
+            is_memory_measured=self._settings.is_timed,
         )
         with self.ledger.spending("start"):
             worker = self._started(variables)

@@ -22,9 +22,22 @@ from typing import Any
 import numpy as np
 
 import backends
-from backends import Algorithm, ConvBackend, ConvCall, ConvError, ConvProblem, threads
+from backends import HOST, Algorithm, ConvBackend, ConvCall, ConvError, ConvProblem, threads
 from backends.errors import BackendSpecError
-from harness import ceilings, examination, explanation, guardian, inputs, messages, reference, sampling
+from harness import (
+    ceilings,
+    examination,
+    explanation,
+    guardian,
+    inputs,
+    memory,
+    memory_needs,
+    memory_room,
+    messages,
+    reference,
+    sampling,
+    thread_audit,
+)
 from harness.inputs import ConvArrays
 from harness.records import Status
 from harness.reference import Reference
@@ -47,6 +60,8 @@ class _Case:
     x: Any
     """The arrays' x on the device, as the first call got it."""
     x_checksum: int
+    held_before: int | None
+    """Memory of the process before preparing, where it is measured."""
     first_call_ns: int = 0
     first_output: Any = None
     timed: TimedCase | None = None
@@ -61,6 +76,7 @@ class Worker:
         self._timer_ns = sampling.timer_cost_ns(clock)
         self._backend: ConvBackend | None = None
         self._case: _Case | None = None
+        self._memory_limit: int | None = None
 
     def answer(self, request: messages.Request) -> messages.Reply:
         """Carry out one request. Exceptions of any kind become `Failed`: foreign code may raise anything."""
@@ -78,7 +94,7 @@ class Worker:
             case messages.Open():
                 return self._open(request)
             case messages.Refer():
-                return _refer(request)
+                return _refer(request, self._room())
             case messages.Prepare():
                 return self._prepare(request)
             case messages.CallFirst():
@@ -86,7 +102,7 @@ class Worker:
             case messages.Check():
                 return self._check(self._prepared(), request)
             case messages.MeasureMemory():
-                return messages.MemoryMeasured(workspace_bytes=None)
+                return self._measure_memory(self._prepared())
             case messages.MeasureCeilings():
                 return messages.CeilingsMeasured(
                     ceilings=ceilings.measure(request.dtype, request.threads, request.when, clock=self._clock)
@@ -101,7 +117,7 @@ class Worker:
                 return self._explain(request)
             case messages.Release():
                 self._case = None
-                _give_back_memory()
+                memory.give_back()
                 return messages.Done()
 
     def _prepared(self) -> _Case:
@@ -126,6 +142,7 @@ class Worker:
         gc.freeze()
         if request.memory_limit_bytes is not None:
             _limit_memory(request.memory_limit_bytes)
+            self._memory_limit = request.memory_limit_bytes
         return messages.Opened(
             name=self._backend.name,
             device=self._backend.device.name,
@@ -143,9 +160,13 @@ class Worker:
             raise TypeError(f"why_unsupported returned {reason!r}; expected None, or a reason in words")
         if reason is not None:
             return messages.Declined(reason=str(reason))
+        predicted = memory_needs.predicted_bytes(backend, problem)
+        if (excess := memory_needs.why_too_large(problem, backend, predicted, self._room())) is not None:
+            return messages.Refused(reason=excess)
         arrays = inputs.data_set(problem, request.data, request.seed)
         checksum = examination.checksum(arrays.x)
         x = backend.device.put(arrays.x)
+        held = memory.held_bytes() if request.is_memory_measured else None
         start = self._clock()
         call = backend.prepare(problem, arrays.weight, arrays.bias)
         backend.device.synchronize()
@@ -158,8 +179,9 @@ class Worker:
             arrays=arrays,
             x=x,
             x_checksum=checksum,
+            held_before=held,
         )
-        return messages.Prepared(prepare_ns=prepare_ns)
+        return messages.Prepared(prepare_ns=prepare_ns, predicted_bytes=predicted)
 
     def _call_first(self, case: _Case) -> messages.Called:
         backend = self._backend
@@ -169,7 +191,9 @@ class Worker:
         backend.device.synchronize()
         case.first_call_ns = self._clock() - start
         case.first_output = examination.host_copy(backend, first)
-        return messages.Called(first_call_ns=case.first_call_ns)
+        del first
+        retained = memory.retained_bytes(case.held_before, case.first_output)
+        return messages.Called(first_call_ns=case.first_call_ns, retained_bytes=retained)
 
     def _check(self, case: _Case, request: messages.Check) -> messages.Checked:
         backend = self._backend
@@ -182,6 +206,15 @@ class Worker:
         case.x = case.first_output = None
         return messages.Checked(outcome=dataclasses.replace(outcome, left_out=left_out))
 
+    def _measure_memory(self, case: _Case) -> messages.MemoryMeasured:
+        assert self._backend is not None  # noqa: S101  # a case implies a backend
+        if self._backend.device is not HOST:
+            return messages.MemoryMeasured(workspace_bytes=None)
+        return messages.MemoryMeasured(workspace_bytes=memory.workspace_bytes(lambda: case.call(case.arrays.x)))
+
+    def _room(self) -> memory_needs.Room:
+        return memory_needs.Room(limit_bytes=self._memory_limit, available_bytes=memory_room.available_bytes())
+
     def _explain(self, request: messages.Explain) -> messages.Explained:
         assert self._backend is not None  # noqa: S101  # only what was checked is explained
         problem = ConvProblem.parse(request.problem)
@@ -192,9 +225,16 @@ class Worker:
         assert self._backend is not None  # noqa: S101  # a case implies a backend
         case.timed = TimedCase(self._backend, case.problem, case.data, case.call, case.arrays, self._clock)
         if request.may_skip and case.first_call_ns > _LONG_CALL_NS:
-            return messages.Warmed(call_ns=case.first_call_ns, timer_ns=self._timer_ns)
+            return messages.Warmed(
+                call_ns=case.first_call_ns, timer_ns=self._timer_ns, thread_pools=thread_audit.pools()
+            )
         call_ns, overhead_ns = case.timed.warm(request.cache)
-        return messages.Warmed(call_ns=call_ns, timer_ns=self._timer_ns, block_overhead_ns=overhead_ns)
+        return messages.Warmed(
+            call_ns=call_ns,
+            timer_ns=self._timer_ns,
+            block_overhead_ns=overhead_ns,
+            thread_pools=thread_audit.pools(),
+        )
 
     def _recheck(self, case: _Case, request: messages.Recheck) -> messages.Rechecked:
         return messages.Rechecked(defect=self._timed().defect(lambda: _load_reference(request.folder, case.data)))
@@ -211,8 +251,10 @@ def _require_protocol(backend: ConvBackend) -> None:
             )
 
 
-def _refer(request: messages.Refer) -> messages.Done:
+def _refer(request: messages.Refer, room: memory_needs.Room) -> messages.Done | messages.Refused:
     problem = ConvProblem.parse(request.problem)
+    if (excess := memory_needs.why_no_reference(problem, room)) is not None:
+        return messages.Refused(reason=f"the reference is {excess}")
     for name in examination.data_of(examination.probes_for(problem, request.probes)[0]):
         found = reference.compute(problem, inputs.data_set(problem, name, request.seed), request.seed)
         np.savez(
@@ -225,7 +267,7 @@ def _refer(request: messages.Refer) -> messages.Done:
             poison=found.poison,
         )
         del found
-    _give_back_memory()
+    memory.give_back()
     return messages.Done()
 
 
@@ -239,14 +281,6 @@ def _load_reference(folder: str, name: str) -> Reference:
             has_input=stored["has_input"],
             poison=stored["poison"],
         )
-
-
-def _give_back_memory() -> None:
-    """Return freed memory to the system between cases: told to keep it, each worker would hoard its peak."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; elsewhere there is nothing to undo
-    if trim is not None:
-        trim(0)
 
 
 def _limit_memory(extra_bytes: int) -> None:

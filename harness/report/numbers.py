@@ -9,6 +9,7 @@ from harness.records import Cell, Status
 from harness.report.accuracy import Accuracy, accuracy_of
 from harness.report.checked_words import share_text
 from harness.report.wording import cell_words, padded_time, repeat_line, row_unit, status_words
+from harness.thread_note import thread_note
 from harness.units import MISSING, bytes_text, digits, gflop_per_s, percent_text
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class NumberTable:
 
 _TIMED = ("median", "95 % interval", "samples", "to the best", "GFLOP/s")
 _OF_PEAK = "of peak"
-_PAID = ("prepare", "first call", "workspace")
+_PAID = ("prepare", "first call", "workspace", "threads")
 _CHECKED = ("error ÷ bound", "bits")
 
 
@@ -94,7 +95,7 @@ def _timed_columns(findings: Findings, verdict: CaseVerdict, cell: Cell) -> tupl
     workspace = (bytes_text(cell.workspace_bytes), cell.workspace_bytes)
     has_peak = bool(findings.rooflines)
     if contender is None or words is None:
-        return (*[(MISSING, None)] * (len(_TIMED) + has_peak + len(_PAID) - 1), workspace)
+        return (*[(MISSING, None)] * (len(_TIMED) + has_peak + len(_PAID) - 2), workspace, (MISSING, None))
     time = contender.time_ns
     rate = gflop_per_s(verdict.case.problem.flops, time.estimate)
     fraction = findings.peak_fraction(verdict.case, cell)
@@ -108,7 +109,12 @@ def _timed_columns(findings: Findings, verdict: CaseVerdict, cell: Cell) -> tupl
         (padded_time(cell.prepare_ns), cell.prepare_ns),
         (padded_time(cell.first_call_ns), cell.first_call_ns),
         workspace,
+        (thread_note(cell) or _used(cell), cell.threads_seen),
     )
+
+
+def _used(cell: Cell) -> str:
+    return MISSING if cell.threads_seen is None else f"{cell.threads_seen:.1f}"
 
 
 def _checked_columns(accuracy: Accuracy) -> tuple[Column, ...]:

@@ -13,6 +13,7 @@ from harness.report.lines import Line, LineKind
 from harness.report.peak import peak_lines
 from harness.report.wording import count_text, names_text
 from harness.stats import median
+from harness.thread_note import is_greedy, pool_notes
 from harness.units import MISSING, digits, fixed
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 # More changes of lead than this along one sweep are a scatter, not a rule worth spelling out.
 _MANY_CROSSOVERS = 3
-# CPU time over wall time this far above what was asked is not the measurement that was asked for.
-_EXTRA_THREADS = 1.25
 # A backend that typically keeps under this share of its threads busy computes with fewer than it was given.
 _IDLE_SHARE = 0.6
 
@@ -211,10 +210,16 @@ def _sureness_lines(findings: Findings) -> Iterator[Line]:
 
 def _thread_parts(timed: Sequence[Cell]) -> Iterator[str]:
     """What kept to other than the threads asked for: cells that took more, and backends that mostly left some idle."""
-    greedy = [c for c in timed if c.threads_seen is not None and c.threads_seen > c.threads_asked * _EXTRA_THREADS]
+    greedy = [cell for cell in timed if is_greedy(cell)]
     if greedy:
         names = sorted({cell.key.backend for cell in greedy})
         yield f"{count_text(len(greedy), 'cell')} used more threads than asked for ({names_text(names)})"
+    misled = [note for cell in timed for note in pool_notes(cell)]
+    if misled:
+        notes = dict.fromkeys(misled)
+        more = f" and {len(notes) - 1} more" if len(notes) > 1 else ""
+        places = count_text(len(misled), "place")
+        yield f"a library was set to other than was asked for in {places}: {next(iter(notes))}{more}"
     idle = []
     for backend in dict.fromkeys(cell.key.backend for cell in timed):
         shares = [

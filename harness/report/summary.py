@@ -10,6 +10,7 @@ from harness.report.accuracy import accuracy_of
 from harness.report.cases import Case, is_timed, time_of
 from harness.report.verdict import CaseVerdict, ratio_between
 from harness.report.wording import repeat_line
+from harness.thread_note import thread_note
 from harness.units import gflop_per_s
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ COLUMNS = (
 MORE_COLUMNS = (
     *("suite", "group", "axis", "axis_value", "data", "count", "algorithm", "stop", "threads_seen", "calls_per_block"),
     *("ratio_to_best", "ratio_low", "ratio_high", "speedup_over_naive"),
-    *("operand_bits", "closest_probe", "failed_probes", "spent_s", "repeat"),
+    *("operand_bits", "closest_probe", "failed_probes", "spent_s"),
+    *("threads_note", "retained_bytes", "predicted_bytes", "repeat"),
 )
 
 BASELINE = "naive"
@@ -87,6 +89,9 @@ def _row(findings: Findings, verdict: CaseVerdict, cell: Cell) -> dict[str, Valu
         "closest_probe": accuracy.probe,
         "failed_probes": _failed_probes(cell),
         "spent_s": _seconds(cell.spent_ns),
+        "threads_note": thread_note(cell),
+        "retained_bytes": cell.retained_bytes,
+        "predicted_bytes": cell.predicted_bytes,
         "repeat": repeat_line(findings.header, cell),
     }
 

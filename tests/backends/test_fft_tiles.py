@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import conv_problems, problem_arrays
 
 from backends import ConvProblem, fft_scipy, get
-from backends.fft_scipy import TilePlan, dense_problem, phases, plan_tiles, predicted_seconds
+from backends.fft_plan import TilePlan, dense_problem, phases, plan_tiles, predicted_seconds
 
 # Plans are made for dense problems: what remains of a problem when stride, dilation and padding are taken care of.
 LARGE = [

@@ -21,8 +21,10 @@ from harness.report.findings import Findings, find
 from harness.report.lifecycle import Lifecycle, calls_to_pay_off
 from harness.report.lines import LineKind
 from harness.report.networks import BEST_OF_EACH, network_totals
+from harness.report.numbers import number_table
 from harness.report.palette import looks, readable
 from harness.report.sentences import verdict_lines
+from harness.report.summary import summary_frame
 from harness.report.verdict import judge
 from tests.harness.test_report_runs import BACKENDS, cell, checked, example_run, header
 
@@ -298,6 +300,22 @@ def test_a_backend_that_mostly_leaves_threads_idle_is_told() -> None:
     text = said(findings(cell("naive", threads_seen=1.0), cell("torch", threads_seen=1.8)), LineKind.SURE)
     assert "of 2 threads, these kept busy only: naive 1" in text
     assert "torch 1.8" not in text
+
+
+def test_a_library_set_to_another_number_is_told() -> None:
+    text = said(findings(cell("torch", thread_pools={"openblas": 4, "torch": 2}, threads_seen=2.0)), LineKind.SURE)
+    assert "other than was asked for in 1 place: openblas is set to 4, asked for 2" in text
+    assert "torch is set" not in text
+
+
+def test_a_row_says_by_which_threads_it_was_not_computed() -> None:
+    found = findings(cell("naive", threads_seen=1.0), cell("torch", threads_seen=1.9))
+    notes = summary_frame(found).set_index("backend")["threads_note"]
+    assert notes["naive"] == "asked for 2, used 1.0"
+    assert notes["torch"] is None
+    texts = {row.backend: [text for text, _ in row.columns] for row in number_table(found).rows}
+    assert "asked for 2, used 1.0" in texts["naive"]
+    assert "1.9" in texts["torch"]
 
 
 def test_every_backend_has_one_look_and_variants_share_the_hue_of_their_family() -> None:
