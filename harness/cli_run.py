@@ -217,7 +217,7 @@ def _finished(task: _Task, ended: _Ended, interrupts: Interrupts) -> int:
     try:
         if not task.asked.quiet:
             cli_show.show_tables(header, cells)
-        cli_show.show_cells(header, cells, folder)
+        cli_show.show_cells(header, cells)
         left_open = tally.what_is_open(header, cells)
         if left_open is not None:
             say(left_open if folder is not None else f"{left_open}; --out DIR keeps all reasons")
@@ -253,7 +253,7 @@ def report_again(folders: Sequence[Path], *, is_quiet: bool) -> int:
             )
         if not is_quiet:
             cli_show.show_tables(stored.header, stored.cells)
-        cli_show.show_cells(stored.header, stored.cells, stored.folder)
+        cli_show.show_cells(stored.header, stored.cells)
         if not cli_show.write_files(stored.header, stored.cells, stored.folder):
             code = tally.EXIT_INCOMPLETE
     return code

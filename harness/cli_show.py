@@ -20,6 +20,7 @@ from harness.records import Cell, Explanation, RunHeader, Status
 
 # More cells of a kind than this are a pattern that the first of them shows.
 _MOST_SAID = 5
+_ALL_OF_THEM = "summary.csv in --out DIR has all of them, each with its reason and the line that repeats it"
 # A check skips whole classes of problems, and what it skipped is counted in its tables.
 _SAID_OF_A_CHECK = tally.BROKEN_OFF
 _SAID_OF_A_RUN = (*tally.BROKEN_OFF, Status.NOISY, Status.SKIPPED)
@@ -41,7 +42,7 @@ def show_tables(header: RunHeader, cells: Sequence[Cell]) -> None:
             console.print(f"\n{lines}", highlight=False, markup=False, soft_wrap=True)
 
 
-def show_cells(header: RunHeader, cells: Sequence[Cell], folder: Path | None) -> None:
+def show_cells(header: RunHeader, cells: Sequence[Cell]) -> None:
     """The cells that a person should look at: wrong ones first, each with the line that repeats exactly it."""
     place = {key: number for number, key in enumerate(header.plan)}
     # Jobs end their cells in any order; two runs of the same plan should read the same.
@@ -56,9 +57,9 @@ def show_cells(header: RunHeader, cells: Sequence[Cell], folder: Path | None) ->
             say("\n".join(explanation_lines(cell.key.backend, explanation, header.seed)))
             say(labelled("as found", report.repeat_line(header, cell)))
     if len(wrong) > _MOST_SAID:
-        say(f"WRONG: {len(wrong) - _MOST_SAID} more; {_where_all_are(folder)}")
+        say(f"WRONG: {len(wrong) - _MOST_SAID} more; {_ALL_OF_THEM}")
     for status in _SAID_OF_A_RUN if header.is_timed else _SAID_OF_A_CHECK:
-        for line in _lines_of(status, header, cells, folder):
+        for line in _lines_of(status, header, cells):
             say(line)
 
 
@@ -91,20 +92,14 @@ def report_command(folder: Path) -> str:
     return f"python -m harness report {shlex.quote(str(folder))}"
 
 
-def _lines_of(status: Status, header: RunHeader, cells: Sequence[Cell], folder: Path | None) -> Iterator[str]:
+def _lines_of(status: Status, header: RunHeader, cells: Sequence[Cell]) -> Iterator[str]:
     word = status.value.upper().replace("_", " ")
     of_it = [cell for cell in cells if cell.status is status]
     for cell in of_it[:_MOST_SAID]:
         yield f"{word}: {_name(cell)}: {cell.reason}"
         yield f"  repeat: {report.repeat_line(header, cell)}"
     if len(of_it) > _MOST_SAID:
-        yield f"{word}: {len(of_it) - _MOST_SAID} more; {_where_all_are(folder)}"
-
-
-def _where_all_are(folder: Path | None) -> str:
-    if folder is None:
-        return "--out DIR keeps all of them with their reasons"
-    return f"{folder / 'summary.csv'} has all of them with reason and repeat line"
+        yield f"{word}: {len(of_it) - _MOST_SAID} more; {_ALL_OF_THEM}"
 
 
 def _name(cell: Cell) -> str:

@@ -83,7 +83,18 @@ def test_summary_columns_come_first_in_exactly_the_stated_order() -> None:
 
 def test_what_was_not_measured_is_empty_and_never_zero() -> None:
     (row,) = rows(cell(samples_ns=(), status=Status.TIMEOUT, device=None, algorithm=None))
-    missing = set(row) - {"problem", "backend", "dtype", "threads", "status", "reason", "suite", "group", "count"}
+    missing = set(row) - {
+        "problem",
+        "backend",
+        "dtype",
+        "threads",
+        "status",
+        "reason",
+        "suite",
+        "group",
+        "count",
+        "repeat",
+    }
     assert {row[column] for column in missing} == {""}
 
 
@@ -259,6 +270,7 @@ def test_the_line_that_repeats_a_number_can_be_pasted_into_a_shell() -> None:
     line = repeat_line(header(), cell("torch[layout=channels_last]", problem=problem))
     assert line == (
         f"python -m harness run --problem '{problem}' --backend 'torch[layout=channels_last]' --seed 7 --threads 2"
+        " --memory-limit 4GiB"
     )
     assert "--suite default" in repeat_line(header(), cell(data="mri"))
 
