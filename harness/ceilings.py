@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,6 +31,8 @@ _L1_BYTES, _L2_BYTES, _L3_BYTES = 32 << 10, 1 << 20, 32 << 20
 _MOST_BYTES = 1 << 30
 _PARTS = 3
 _ALIGNMENT = 64
+# Of each part; what streams a large working set at a go has no short bursts, and is interrupted in each.
+_PIECE_BYTES = 4 << 20
 
 
 def measure(dtype: str, threads: int, when: str, limit_s: float = 2.0, clock: Clock = time.perf_counter_ns) -> Ceilings:
@@ -134,13 +137,14 @@ def bandwidths(threads: int, limit_ns: int, clock: Clock = time.perf_counter_ns)
     )
     found = []
     for size in sizes:
-        part = size // (threads * _PARTS * kernels.LINE_BYTES) * kernels.LINE_BYTES
-        moved = threads * _PARTS * part
+        pieces = max(1, size // (threads * _PARTS * _PIECE_BYTES))
+        piece = size // (threads * _PARTS * pieces * kernels.LINE_BYTES) * kernels.LINE_BYTES
+        moved = threads * _PARTS * piece
         rates = [
-            best_rate(partial(stream, kernels, part), threads, limit_ns // (2 * len(sizes)), clock)
-            for stream in (_reading, _triad)
+            best_rate(partial(stream, kernels, piece, pieces), threads, limit_ns // (2 * len(sizes)), clock)
+            for stream in (_reading, _adding_up)
         ]
-        found.append(Bandwidth(working_set_bytes=moved, bytes_per_s=moved * max(rates)))
+        found.append(Bandwidth(working_set_bytes=moved * pieces, bytes_per_s=moved * max(rates)))
     return tuple(found)
 
 
@@ -160,19 +164,36 @@ def working_sets(threads: int, *, l1_bytes: int, l2_bytes: int, l3_bytes: int, f
     return sorted({size for size in sizes if size <= free_bytes // 4})
 
 
-def _reading(kernels: ModuleType, part: int, _: int) -> Work:
-    memory = _touched(_PARTS * part)
-    read, _ = kernels.stream_kernels()
-    return lambda repeats: read(repeats, memory.ctypes.data, memory.nbytes)
+def _reading(kernels: ModuleType, piece: int, pieces: int, _: int) -> Work:
+    memory = _touched(_PARTS * piece * pieces)
+    read, _triad = kernels.stream_kernels()
+
+    def move(repeats: int, place: int) -> None:
+        read(repeats, memory.ctypes.data + _PARTS * piece * place, _PARTS * piece)
+
+    return _in_turn(move, pieces)
 
 
-def _triad(kernels: ModuleType, part: int, _: int) -> Work:
-    memory = _touched(_PARTS * part)
-    _, triad = kernels.stream_kernels()
+def _adding_up(kernels: ModuleType, piece: int, pieces: int, _: int) -> Work:
+    memory = _touched(_PARTS * piece * pieces)
+    _read, triad = kernels.stream_kernels()
+
+    def move(repeats: int, place: int) -> None:
+        to = memory.ctypes.data + piece * place
+        triad(repeats, to, to + piece * pieces, to + 2 * piece * pieces, piece)
+
+    return _in_turn(move, pieces)
+
+
+def _in_turn(move: Callable[[int, int], None], pieces: int) -> Work:
+    """Work whose repeats are of one piece after the other, so that a cache that holds a piece is of no use."""
+    if pieces == 1:
+        return lambda repeats: move(repeats, 0)
+    places = cycle(range(pieces))
 
     def work(repeats: int) -> None:
-        to = memory.ctypes.data
-        triad(repeats, to, to + part, to + 2 * part, part)
+        for place in islice(places, repeats):
+            move(1, place)
 
     return work
 

@@ -16,8 +16,9 @@ from harness.units import MISSING, bytes_text, digits, percent_text
 if TYPE_CHECKING:
     from harness.report.findings import Findings
 
-# Repeated on an idle machine the peak differs by under 1 %, the bandwidth of memory by under 10 %.
-_DRIFT, _MEMORY_DRIFT = 0.05, 0.2
+# Repeated 26 times on two cores that other programs wanted too, the peak stayed within 2 %, most bandwidths of memory
+# within 30 %, since every program shares that one.
+_DRIFT, _MEMORY_DRIFT = 0.05, 0.3
 # Direct methods do every operation: this far above the roofline it is the roofline that is wrong.
 _TOO_HIGH = 1.05
 _DIRECT = ("direct", "gemm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -85,6 +86,24 @@ def test_threads_work_together_and_a_burst_lasts_until_the_last_has_ended() -> N
 
     assert bursts.best_rate(prepare, 3, 1, shortest_ns=0) > 0
     assert sorted(numbers) == [0, 1, 2]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system does not say which cores a thread may use")
+def test_as_many_threads_as_cores_have_a_core_each_and_the_caller_keeps_all() -> None:
+    before = os.sched_getaffinity(0)
+    seen: dict[int, set[int]] = {}
+
+    def prepare(number: int) -> bursts.Work:
+        seen[number] = os.sched_getaffinity(0)
+        return lambda _: None
+
+    bursts.best_rate(prepare, len(before), 1, shortest_ns=0)
+    assert set.union(*seen.values()) == before
+    assert sum(map(len, seen.values())) == len(before) or len(before) == 1
+    seen.clear()
+    bursts.best_rate(prepare, len(before) + 1, 1, shortest_ns=0)
+    assert all(cores == before for cores in seen.values())
+    assert os.sched_getaffinity(0) == before
 
 
 def test_a_failing_thread_ends_the_others_and_its_error_is_raised() -> None:
@@ -178,6 +197,38 @@ def test_streaming_kernels_read_everything_and_write_only_the_result() -> None:
     triad(2, address, address + part, address + 2 * part, part)
     _, left, right = np.split(before, 3)
     assert np.array_equal(memory, np.concatenate([left + 3 * right, left, right]))
+
+
+@pytest.mark.parametrize("stream", [ceilings._reading, ceilings._adding_up])
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_a_working_set_is_streamed_piece_by_piece_from_end_to_end(
+    stream: Callable[..., bursts.Work], pieces: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[np.ndarray] = []
+    touched = ceilings._touched
+    monkeypatch.setattr(ceilings, "_touched", lambda size: held.append(touched(size)) or held[-1])
+    seen: list[tuple[int, int]] = []
+
+    class Kernels:
+        @staticmethod
+        def stream_kernels() -> tuple[Callable[..., None], Callable[..., None]]:
+            def read(repeats: int, address: int, size: int) -> None:
+                seen.append((address, address + size))
+
+            def triad(repeats: int, to: int, left: int, right: int, size: int) -> None:
+                seen.extend((start, start + size) for start in (to, left, right))
+
+            return read, triad
+
+    piece = 2 * ceiling_kernels.LINE_BYTES
+    stream(Kernels, piece, pieces, 0)(2 * pieces)
+    (memory,) = held
+    first, last = memory.ctypes.data, memory.ctypes.data + memory.nbytes
+    # Every byte once in each round, and none beyond.
+    ranges = sorted(set(seen))
+    assert (ranges[0][0], ranges[-1][1]) == (first, last)
+    assert all(end == start for (_, end), (start, _) in itertools.pairwise(ranges))
+    assert {seen.count(item) for item in ranges} == {1 if pieces == 1 else 2}
 
 
 @given(
