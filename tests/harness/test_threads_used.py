@@ -54,6 +54,7 @@ def prepared(process: WorkerProcess, spec: str, count: int) -> None:
     assert isinstance(opened, messages.Opened), opened
     reply = process.ask(messages.Prepare(problem=PROBLEM, data="normal", seed=0), 120)
     assert isinstance(reply, messages.Prepared), reply
+    assert isinstance(process.ask(messages.CallFirst(), 60), messages.Called)
 
 
 @pytest.mark.parametrize("count", [1, 2])
