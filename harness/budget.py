@@ -22,10 +22,14 @@ _QUICK_BACKEND_S = 0.3
 # undecided. A case that comes when its part is spent still gets a little while the budget itself lasts.
 _FIRST_PASS = 0.75
 _LEAST_SHARE_S = 0.3
-# Preparing and checking take about so many calls, and timing needs one.
-_CALLS_TO_TIME = 4
-# A backend is hopeless where it alone would take this part of its case's share.
-_MOST_OF_SHARE = 0.4
+# Checking calls so often, the first call included.
+_CALLS_TO_CHECK = 3
+# Seconds of the fewest blocks that give an interval.
+_FEW_BLOCKS_S = 0.06
+# The longest step has so many calls.
+_LONGEST_STEP = 2
+# Of each case so many backends are tried, however short the time.
+_LEAST_BACKENDS = 2
 # Calls that a slow backend deserves in all, and seconds at most that they may weigh in the plan: hopeless cells are
 # skipped and must not take time from the others.
 _CALLS_WANTED = 8
@@ -45,6 +49,9 @@ class Budget(Protocol):
 
     def why_skipped(self, problem: ConvProblem, backend: str, share_s: float, elapsed_s: float) -> str | None:
         """Why a cell is not worth starting, with the prediction, or None."""
+
+    def order(self, problem: ConvProblem, backends: Sequence[str]) -> list[str]:
+        """The backends in the order in which to try them: where time is short the first ones get it."""
 
     def learn(self, problem: ConvProblem, entry: Entry) -> None:
         """Remember what a finished cell took."""
@@ -77,20 +84,31 @@ class TimedBudget:
         return max(_LEAST_SHARE_S, _FIRST_PASS * left_s * own / (own + rest))
 
     def why_skipped(self, problem: ConvProblem, backend: str, share_s: float, elapsed_s: float) -> str | None:
-        """The budget is spent, or the calls of checking and of a first block would take too much of the share."""
+        """The budget is spent, or the case's share is used up by backends that take less time, or a step would be cut.
+
+        Two backends are always tried: one alone says little.
+        """
         if (spent := why_nothing_is_left(self._settings, elapsed_s)) is not None:
             return spent
-        predicted_ns = self._costs[backend].predict_ns(problem)
-        if predicted_ns is None:
+        call_ns = self._costs[backend].predict_ns(problem)
+        if call_ns is None:
             return None
-        needed_s = predicted_ns * 1e-9 * _CALLS_TO_TIME
-        limit_s = min(max(_MOST_OF_SHARE * share_s, _LEAST_SHARE_S), self._settings.case_timeout_s)
-        if needed_s <= limit_s:
+        calls = f"predicted {time_text(call_ns)} a call from {len(self._costs[backend].call_ns)} finished cells"
+        if call_ns * 1e-9 * _LONGEST_STEP > self._settings.case_timeout_s:
+            limit = duration_text(self._settings.case_timeout_s)
+            return f"{calls}; checking it could be broken off by --case-timeout {limit}; give more, or another backend"
+        needs_s = {name: self._need_s(problem, name) for name in self._settings.backends}
+        before = [need for name, need in needs_s.items() if (need, name) < (needs_s[backend], backend)]
+        if len(before) < _LEAST_BACKENDS or sum(before) + needs_s[backend] <= max(share_s, _LEAST_SHARE_S):
             return None
         return (
-            f"predicted {time_text(predicted_ns)} a call from {len(self._costs[backend].call_ns)} finished cells;"
-            f" checking and timing it would take {duration_text(needed_s)}, its limit here is {duration_text(limit_s)}"
+            f"{calls}, {duration_text(needs_s[backend])} to prepare, check and time; its case has"
+            f" {duration_text(share_s)}, of which {len(before)} quicker backends need {duration_text(sum(before))}"
         )
+
+    def order(self, problem: ConvProblem, backends: Sequence[str]) -> list[str]:
+        """Quickest first."""
+        return sorted(backends, key=lambda backend: self._need_s(problem, backend))
 
     def learn(self, problem: ConvProblem, entry: Entry) -> None:
         """Remember what a call took, and what came before the timed blocks."""
@@ -110,11 +128,16 @@ class TimedBudget:
     def _weight_s(self, problem: ConvProblem) -> float:
         weight_s = _known(self._references.predict_s(problem), _REFERENCE_S)
         for backend, cost in self._costs.items():
-            call_ns = cost.predict_ns(problem)
-            calls_s = _QUICK_BACKEND_S if call_ns is None else _QUICK_BACKEND_S + _CALLS_WANTED * call_ns * 1e-9
+            calls_s = _CALLS_WANTED * (cost.predict_ns(problem) or 0.0) * 1e-9
             setup_s = _known(self._setups[backend].predict_s(problem), _SETUP_S)
-            weight_s += min(calls_s + setup_s, _MOST_WEIGHT_S)
+            weight_s += min(_QUICK_BACKEND_S + calls_s + setup_s, _MOST_WEIGHT_S)
         return weight_s
+
+    def _need_s(self, problem: ConvProblem, backend: str) -> float:
+        """The least that a backend takes on a problem: what comes before timing, and one block or a few quick ones."""
+        call_s = (self._costs[backend].predict_ns(problem) or 0.0) * 1e-9
+        setup_s = self._setups[backend].predict_s(problem) or 0.0
+        return max(setup_s, _CALLS_TO_CHECK * call_s) + max(_FEW_BLOCKS_S, call_s)
 
 
 def evenly(problems: Sequence[ConvProblem]) -> Sequence[ConvProblem]:

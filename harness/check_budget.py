@@ -66,6 +66,10 @@ class CheckBudget:
             return f"predicted to take {need_s:.2g} s; the budget suffices for what takes less than {share_s:.2g} s"
         return None
 
+    def order(self, problem: ConvProblem, backends: Sequence[str]) -> list[str]:  # noqa: ARG002  # all get their share
+        """As they are."""
+        return list(backends)
+
     def learn(self, problem: ConvProblem, entry: Entry) -> None:
         """Remember what a check took."""
         if entry.status in _TELLING and entry.spent_s > 0:

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 from backends import ConvProblem
 
+# A line through fewer points than this says nothing about its slopes.
+_ENOUGH = 3
+
 
 @dataclass
 class CostModel:
@@ -30,8 +33,16 @@ class CostModel:
         """Nanoseconds that a call is expected to take; None before anything was measured."""
         if not self.call_ns:
             return None
+        outputs, macs = math.prod(problem.y_shape), problem.macs_nominal
+        if len(self.call_ns) < _ENOUGH:
+            # Either may be what it pays for, and they may differ a hundredfold: halfway between them.
+            return math.sqrt(self._per(self.outputs) * outputs * self._per(self.macs) * macs)
         per_output, per_mac = _nonnegative_fit(self.outputs, self.macs, self.call_ns)
-        return per_output * math.prod(problem.y_shape) + per_mac * problem.macs_nominal
+        return per_output * outputs + per_mac * macs
+
+    def _per(self, amounts: list[float]) -> float:
+        """Time per unit of one amount alone."""
+        return math.fsum(self.call_ns) / math.fsum(amounts)
 
 
 def _nonnegative_fit(a: list[float], b: list[float], t: list[float]) -> tuple[float, float]:

@@ -73,20 +73,26 @@ def test_nothing_is_started_after_the_budget() -> None:
 
 
 def test_a_hopeless_cell_is_skipped_with_its_prediction_and_another_backends_is_not() -> None:
-    budget = budget_of(case_timeout_s=3.9)
+    budget = budget_of(case_timeout_s=1.9)
     budget.learn(SMALL, timed("a", 1_000_000))
     budget.learn(SMALL, timed("b", 100_000))
 
     # A thousand times larger: 1 s a call, four calls before timing.
     assert budget.why_skipped(LARGE, "a", math.inf, 0.0) == (
-        "predicted 1 s a call from 1 finished cells; checking and timing it would take 4s, its limit here is 4s"
+        "predicted 1 s a call from 1 finished cells; checking it could be broken off by --case-timeout 2s; give more,"
+        " or another backend"
     )
     assert budget.why_skipped(LARGE, "b", math.inf, 0.0) is None
 
 
-def test_no_backend_takes_more_than_two_fifths_of_a_share() -> None:
-    budget = budget_of(100.0)
-    budget.learn(SMALL, timed("a", 1_000_000))
+def test_what_a_share_does_not_suffice_for_is_skipped_dearest_first_but_two_are_always_tried() -> None:
+    settings = RunSettings(backends=("a", "b", "c"), threads=1, seed=0, budget_s=100.0)
+    budget = TimedBudget(settings)
+    for backend, call_ns in (("a", 1_000_000), ("b", 2_000_000), ("c", 3_000_000)):
+        budget.learn(SMALL, timed(backend, call_ns))
 
-    assert budget.why_skipped(LARGE, "a", 9.9, 0.0) is not None
-    assert budget.why_skipped(LARGE, "a", 10.1, 0.0) is None
+    # A thousand times larger: 1, 2 and 3 s a call, of which each takes four.
+    assert budget.why_skipped(LARGE, "c", 24.1, 0.0) is None
+    assert "of which 2 quicker backends need 12s" in (budget.why_skipped(LARGE, "c", 23.9, 0.0) or "")
+    assert budget.why_skipped(LARGE, "b", 1.0, 0.0) is None
+    assert budget.order(LARGE, ["c", "a", "b"]) == ["a", "b", "c"]
