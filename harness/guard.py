@@ -50,6 +50,7 @@ def main(request_fd: int, reply_fd: int, status_fd: int, lifeline_fd: int, crash
 
         serving.serve(request_fd, reply_fd)
         return 0
+    os.write(reply_fd, b"%d\n" % worker)  # the worker itself says nothing before it is asked
     os.close(request_fd)
     os.close(reply_fd)
     ending = threading.Lock()

@@ -207,6 +207,10 @@ _REQUESTS = msgspec.json.Decoder(Request)
 _REPLIES = msgspec.json.Decoder(Reply)
 
 
+PIPE_LOST = 70
+"""Exit code of a worker whose pipe to the coordinator was closed under it: EX_SOFTWARE of sysexits.h."""
+
+
 class WrongTicket(Exception):
     """A reply to another request than the one that was just made: a late one, a second one, or a forged one."""
 

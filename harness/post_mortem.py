@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.exception_text import speaks_of_memory
 from harness.last_words import where
+from harness.messages import PIPE_LOST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,8 @@ class Ending:
             return "the worker was killed (SIGKILL), though memory had not run out"
         if self.code < 0:
             return f"the worker died of {_signal_name(-self.code)}"
+        if self.code == PIPE_LOST:
+            return "the worker's pipe to the coordinator was closed, so it could not answer"
         return f"the worker exited with code {self.code}"
 
 

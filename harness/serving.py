@@ -16,23 +16,20 @@ from harness import messages
 from harness.exception_text import failed
 from harness.worker import Worker
 
-_PIPE_TAKEN = 70  # EX_SOFTWARE of sysexits.h
-
 
 def serve(request_fd: int, reply_fd: int) -> None:
     """Answer requests until the coordinator closes its end."""
     for descriptor in (request_fd, reply_fd):
         os.set_inheritable(descriptor, False)
-    worker, own, pipe = Worker(), getpid(), fstat(reply_fd).st_ino
+    worker, own, pipe = Worker(), getpid(), _inode(reply_fd)
     with os.fdopen(request_fd, "rb") as requests:
         for line in requests:
             ticket, request = messages.decode_request(line)
             reply = _encoded(_answer(worker, request), ticket)
             if getpid() != own:
                 _exit(0)  # a child that a backend forked and let return: the answer is its parent's to give
-            if fstat(reply_fd).st_ino != pipe:
-                write(2, b"the pipe to the coordinator was closed, and its number is another file's now\n")
-                _exit(_PIPE_TAKEN)
+            if _inode(reply_fd) != pipe:
+                _exit(messages.PIPE_LOST)
             _write(reply_fd, reply)
 
 
@@ -48,6 +45,14 @@ def _encoded(reply: messages.Reply, ticket: str) -> bytes:
         return messages.encode(reply, ticket)
     except (msgspec.MsgspecError, TypeError, ValueError) as error:  # half a character in what a backend says
         return messages.encode(failed(error), ticket)
+
+
+def _inode(descriptor: int) -> int | None:
+    """What the descriptor is of: a backend may close it and open something else under its number."""
+    try:
+        return fstat(descriptor).st_ino
+    except OSError:
+        return None
 
 
 def _write(descriptor: int, line: bytes) -> None:

@@ -21,6 +21,7 @@ from harness import last_words, messages, process_memory, process_tree
 from harness.channel import Channel, ChannelClosed, LineTooLong
 from harness.memory_watch import MemoryWatch
 from harness.post_mortem import Ending
+from harness.process_handle import ProcessHandle
 
 # glibc gives freed memory back to the kernel and faults it in again at the next call; told to keep it, no backend pays
 # for page faults on fresh outputs. 2**62 is "never" for the trim threshold.
@@ -54,6 +55,8 @@ class WorkerTimeout(Exception):
 
 class WorkerProcess:
     """One worker and everything it starts, below a guard that ends all of it; asked over its own pipes.
+
+    Between requests it is frozen, on Linux: nothing it has left running takes a core from the worker that is timed.
 
     Args:
         threads: Set in the environment that its libraries read when they load.
@@ -97,6 +100,7 @@ class WorkerProcess:
         self._channel = Channel(request_write, reply_read, self._status_fd)
         self._memory = MemoryWatch(self._process.pid)
         self._oom_kills = process_memory.oom_kills()
+        self._handle: ProcessHandle | None = None
         self._opening = threading.Lock()
         self._is_open = True
         self._is_killed = False
@@ -140,6 +144,8 @@ class WorkerProcess:
             code = self._process.wait()
         if code != 0:
             process_tree.kill_marked(self._mark, _ENDING_LIMIT_S)
+        if self._handle is not None:
+            self._handle.close()
         self._said.close()
         self._channel.close()
         os.close(self._status_fd)
@@ -163,6 +169,12 @@ class WorkerProcess:
 
     def _answer(self, request: bytes, deadline: float) -> bytes | None:
         """The line that answers a request; None at the deadline."""
+        if self._handle is None:
+            introduction = self._channel.line(deadline)
+            if introduction is None:
+                return None
+            self._handle = ProcessHandle(int(introduction))
+        self._handle.thaw()
         if not self._channel.send(request, deadline):
             return None
         asleep_until = self._memory.first_look()
@@ -174,6 +186,7 @@ class WorkerProcess:
                 self.end()
                 raise WorkerLost(excess, is_out_of_memory=True)
             asleep_until = self._memory.next_look()
+        self._handle.freeze()
         return line
 
     def _lost(self) -> WorkerLost:
