@@ -53,7 +53,7 @@ class MemoryWatch:
         held = process_memory.held_bytes_exactly(pids)
         if held <= self._most_bytes:
             return None
-        together = f" and the {len(pids) - 1} processes it started" if len(pids) > 1 else ""
+        together = f" and what it started, {len(pids)} processes in all," if len(pids) > 1 else ""
         return (
             f"the worker{together} held {held / 1e9:.2f} GB, against a memory limit of {self._limit_bytes / 1e9:.2f} GB"
             " beyond what it held at first"

@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -105,6 +106,11 @@ class WorkerProcess:
         self._is_open = True
         self._is_killed = False
 
+    @property
+    def guard_pid(self) -> int:
+        """The process above the worker; everything below it is the worker's."""
+        return self._process.pid
+
     def ask(self, request: messages.Request, timeout_s: float) -> messages.Reply:
         """The worker's reply. Memory is limited from the reply to an `Open` that asks for a limit.
 
@@ -137,9 +143,10 @@ class WorkerProcess:
                 return
             self._is_open = False
             os.close(self._lifeline_fd)
+        self._process.send_signal(signal.SIGCONT)  # its own worker may have stopped it
         try:
             code = self._process.wait(_ENDING_LIMIT_S)
-        except subprocess.TimeoutExpired:  # stopped by its own worker, or stuck
+        except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
         if code != 0:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import ClassVar
 
 from backends import Array, ConvProblem
 from faulty.control import Transformed
@@ -28,7 +29,7 @@ class Hangs(Transformed):
 class LeavesProcesses(Transformed):
     """No fault of its results, but one child is in a session of its own, one a daemon by the book, and none heeds."""
 
-    environment: dict[str, str] | None = None
+    environment: ClassVar[dict[str, str] | None] = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,6 +39,7 @@ class LeavesProcesses(Transformed):
         if not self.has_left:
             self.has_left = True
             stays = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+            stays += f"  # {os.environ.get('RUN_OF_THIS_TEST')}"  # which is all that is left of it without a mark
             subprocess.Popen([sys.executable, "-c", stays], start_new_session=True, env=self.environment)
             if os.fork() == 0:
                 os.setsid()
@@ -46,6 +48,12 @@ class LeavesProcesses(Transformed):
                     os._exit(0)
                 time.sleep(600)
         return y
+
+
+class LeavesUnmarkedProcesses(LeavesProcesses):
+    """Nothing in the environment of what it starts says where that comes from."""
+
+    environment: ClassVar[dict[str, str]] = {}
 
 
 class LeavesProcessesAndDies(LeavesProcesses):
