@@ -150,7 +150,9 @@ def _selecting(command: _Command) -> _Command:
             help="Limit of preparing a cell, which may compile.",
         ),
         click.option(
-            "--memory-limit", metavar="SIZE", help="What a backend may allocate, such as 4GB. [default: none]"
+            "--memory-limit",
+            metavar="SIZE",
+            help="What a backend may allocate, such as 4GB. [default: 80 % of what is available]",
         ),
         click.option("--quiet", is_flag=True, help="No progress and no tables; messages and the exit code stay."),
     )

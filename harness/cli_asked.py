@@ -9,6 +9,7 @@ from pathlib import Path
 
 from backends import threads as thread_counts
 from harness import doctor, environment, plan, sources
+from harness.cores import quietest_cores
 from harness.plan import RunSettings
 from harness.probes import EVERY_PROBE
 from harness.records import PROTOCOL, CacheState, RunHeader
@@ -16,6 +17,10 @@ from harness.selection import Selection, SelectionError, seconds, size_bytes
 from harness.units import exact_duration_text
 
 _DEFAULT_BUDGET_S = 300.0
+# Seconds of the budget that go to what comes before and after the measuring: looking at the machine, which takes more
+# than one, and writing the report, whose plots take most, and more where there is more to draw.
+_REPORT_S = 3.0
+_REPORT_CELL_S = 0.015
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +83,14 @@ def completed(asked: Asked, header: RunHeader) -> Asked:
     )
 
 
-def settings_of(asked: Asked, selection: Selection) -> RunSettings:
+def settings_of(asked: Asked, selection: Selection, cores: tuple[int, ...] | None = None) -> RunSettings:
     """How the selection is carried out.
+
+    Args:
+        asked: The options.
+        selection: What is worked on.
+        cores: Of a run that is finished now: those that it was bound to. Else a timed run that leaves cores over is
+            bound to the quietest ones.
 
     Raises:
         SelectionError: An option's value that cannot be used.
@@ -95,9 +106,13 @@ def settings_of(asked: Asked, selection: Selection) -> RunSettings:
         budget_s = selection.budget_s or _DEFAULT_BUDGET_S
     else:
         budget_s = float("inf")
+    if cores is None:
+        cores = quietest_cores(threads) if asked.is_timed and threads < available else ()
     return RunSettings(
         backends=selection.backends,
         threads=threads,
+        cores=cores,
+        report_s=_REPORT_S + _REPORT_CELL_S * len(selection.cases) * len(selection.backends) if asked.is_timed else 0.0,
         seed=asked.seed,
         budget_s=budget_s,
         case_timeout_s=seconds(asked.case_timeout, "--case-timeout"),
@@ -123,6 +138,7 @@ def header_of(asked: Asked, selection: Selection, settings: RunSettings) -> RunH
         prepare_timeout_s=settings.prepare_timeout_s,
         memory_limit_bytes=settings.memory_limit_bytes,
         threads=settings.threads,
+        cores=settings.cores,
         dtype=asked.dtype,
         is_timed=asked.is_timed,
         probes=settings.probes,

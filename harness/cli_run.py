@@ -105,7 +105,7 @@ def _resumed(asked: Asked, stored: store.StoredRun) -> _Task:
         selection = _sampled(selection, asked.sample, kept.seed)
     else:
         selection = resuming.drawn_again(selection, header, kept.seed)
-    settings = settings_of(kept, selection)
+    settings = settings_of(kept, selection, header.cores)
     now = header_of(kept, selection, settings)
     differences = resuming.differences(header, now, is_timed_asked=asked.is_timed)
     if differences:

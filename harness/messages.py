@@ -239,26 +239,44 @@ _REQUESTS = msgspec.json.Decoder(Request)
 _REPLIES = msgspec.json.Decoder(Reply)
 
 
-def encode(message: Request | Reply) -> bytes:
-    """The message as one line."""
-    return msgspec.json.encode(message) + b"\n"
+PIPE_LOST = 70
+"""Exit code of a worker whose pipe to the coordinator was closed under it: EX_SOFTWARE of sysexits.h."""
 
 
-def decode_request(line: bytes) -> Request:
-    """The request on a line.
+class WrongTicket(Exception):
+    """A reply to another request than the one that was just made: a late one, a second one, or a forged one."""
+
+
+def encode(message: Request | Reply, ticket: str) -> bytes:
+    """The message as one line. A reply bears its request's ticket, so that no other line passes for it.
+
+    Args:
+        message: What to say.
+        ticket: A word that was never used before.
+    """
+    return b"%s %s\n" % (ticket.encode(), msgspec.json.encode(message))
+
+
+def decode_request(line: bytes) -> tuple[str, Request]:
+    """The ticket and the request on a line.
 
     Raises:
         msgspec.MsgspecError: The line is none.
     """
-    request: Request = _REQUESTS.decode(line)
-    return request
+    ticket, _, body = line.partition(b" ")
+    request: Request = _REQUESTS.decode(body)
+    return ticket.decode(), request
 
 
-def decode_reply(line: bytes) -> Reply:
+def decode_reply(line: bytes, ticket: str) -> Reply:
     """The reply on a line.
 
     Raises:
         msgspec.MsgspecError: The line is none.
+        WrongTicket: It answers another request.
     """
-    reply: Reply = _REPLIES.decode(line)
+    found, _, body = line.partition(b" ")
+    reply: Reply = _REPLIES.decode(body)
+    if found != ticket.encode():
+        raise WrongTicket(f"a {type(reply).__name__} that answers another request")
     return reply

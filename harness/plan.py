@@ -25,7 +25,8 @@ class RunSettings:
         budget_s: Wall time for everything; infinite for none.
         case_timeout_s: Limit of each step (the first call, checking, one block) of a cell.
         prepare_timeout_s: Limit of preparing a cell, which may compile.
-        memory_limit_bytes: Beyond what a worker holds after loading its backend.
+        cores: Those that workers are bound to; none leaves them where the system puts them.
+        memory_limit_bytes: Beyond what a worker holds after loading its backend; None for most of what is available.
         report_s: The part of the budget that whoever writes the report needs at the end.
         is_timed: False checks only.
         cache: What caches hold before a timed call.
@@ -40,6 +41,7 @@ class RunSettings:
     report_s: float = 0.0
     case_timeout_s: float = 30.0
     prepare_timeout_s: float = 120.0
+    cores: tuple[int, ...] = ()
     memory_limit_bytes: int | None = None
     is_timed: bool = True
     cache: CacheState = CacheState.HOT

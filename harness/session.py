@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from backends import ConvProblem
-from harness import messages
+from harness import memory_room, messages
 from harness.cases import Case
 from harness.entry import Entry
 from harness.errors import UserError
@@ -25,6 +25,8 @@ _SMALL_BYTES = 16 << 20
 # Loading a backend's libraries on a cold disk takes seconds; a hang must still end.
 _OPEN_TIMEOUT_S = 120.0
 _CEILINGS_TIMEOUT_S = 60.0
+# Of the memory that is available when the run begins.
+_MEMORY_SHARE = 0.8
 # What each request's time is booked as; of timed blocks only what the worker's clock saw is timing.
 _ACCOUNTS: dict[type, str] = {
     messages.Open: "open",
@@ -43,6 +45,12 @@ _ACCOUNTS: dict[type, str] = {
 
 _Lane = tuple[str, bool]
 """A backend, and whether it is the twin."""
+
+
+def _protecting_limit() -> int | None:
+    """What a worker may take where nobody said: not so much that the system would have to end something else."""
+    available = memory_room.available_bytes()
+    return None if available is None else int(_MEMORY_SHARE * available)
 
 
 class Worker(Protocol):
@@ -64,7 +72,7 @@ StartWorker = Callable[[RunSettings, Mapping[str, str]], Worker]
 
 def start_process(settings: RunSettings, variables: Mapping[str, str]) -> WorkerProcess:
     """A new worker process, with no backend loaded yet."""
-    return WorkerProcess(settings.threads, variables=variables)
+    return WorkerProcess(settings.threads, settings.cores or None, variables=variables)
 
 
 class UsageError(UserError):
@@ -96,6 +104,7 @@ class Session:
         self._settings = settings
         self._clock = clock
         self._start_worker = start_worker
+        self._memory_limit_bytes = settings.memory_limit_bytes or _protecting_limit()
         self._workers: dict[_Lane, Worker] = {}
         self._opened: dict[_Lane, messages.Opened] = {}
         self._unloadable: dict[str, str] = {}
@@ -332,7 +341,7 @@ class Session:
         return messages.Open(
             backend=backend,
             threads=self._settings.threads,
-            memory_limit_bytes=self._settings.memory_limit_bytes,
+            memory_limit_bytes=self._memory_limit_bytes,
         )
 
     def _started(self, variables: Mapping[str, str] | None = None) -> Worker:

@@ -1,18 +1,9 @@
-"""The process that computes: carries out the coordinator's requests for one backend, one at a time.
-
-Run as `python -m harness.worker READ_FD WRITE_FD`. It talks over those two pipes only; stdout and stderr belong to the
-libraries it loads.
-"""
+"""What a worker does: carries out the coordinator's requests for one backend, one at a time."""
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import gc
-import os
-import resource
-import signal
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +19,6 @@ from harness import (
     ceilings,
     examination,
     explanation,
-    guardian,
     inputs,
     memory,
     memory_needs,
@@ -38,14 +28,15 @@ from harness import (
     sampling,
     thread_audit,
 )
+from harness.exception_text import failed
 from harness.inputs import ConvArrays
+from harness.process_memory import limit_private_memory
 from harness.records import Status
 from harness.reference import Reference
 from harness.timing import TimedCase
 
 # Warming a case up takes several calls; one whose first call took this long is warm, and time is dear.
 _LONG_CALL_NS = 100_000_000
-_PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
 @dataclass
@@ -82,12 +73,9 @@ class Worker:
         """Carry out one request. Exceptions of any kind become `Failed`: foreign code may raise anything."""
         try:
             return self._dispatch(request)
-        except MemoryError as error:
+        except BaseException as error:  # the boundary to foreign code: whatever it raises is the cell's reason
             self._case = None
-            return messages.Failed(reason=f"out of memory: {error}", is_out_of_memory=True, is_usage=False)
-        except Exception as error:  # the boundary to foreign code: whatever it raises is the cell's reason
-            self._case = None
-            return _failure(error, is_usage=isinstance(request, messages.Open) and isinstance(error, ConvError))
+            return failed(error, is_usage=isinstance(request, messages.Open) and isinstance(error, ConvError))
 
     def _dispatch(self, request: messages.Request) -> messages.Reply:  # noqa: PLR0911  # one return a request
         match request:
@@ -141,7 +129,7 @@ class Worker:
         gc.collect()
         gc.freeze()
         if request.memory_limit_bytes is not None:
-            _limit_memory(request.memory_limit_bytes)
+            limit_private_memory(request.memory_limit_bytes)
             self._memory_limit = request.memory_limit_bytes
         return messages.Opened(
             name=self._backend.name,
@@ -281,42 +269,3 @@ def _load_reference(folder: str, name: str) -> Reference:
             has_input=stored["has_input"],
             poison=stored["poison"],
         )
-
-
-def _limit_memory(extra_bytes: int) -> None:
-    """Limit private memory to what the process holds now plus extra_bytes."""
-    held = 0
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmData:"):
-            held = int(line.split()[1]) << 10
-    resource.setrlimit(resource.RLIMIT_DATA, (held + extra_bytes, resource.RLIM_INFINITY))
-
-
-def _failure(error: Exception, *, is_usage: bool) -> messages.Failed:
-    # What foreign code says may hold half a character, which no JSON can.
-    text = f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode()
-    # Libraries have their own exceptions for a failed allocation.
-    is_out_of_memory = "memory" in text.lower() and any(word in text.lower() for word in ("alloc", "out of memory"))
-    reason = str(error) if is_usage else text
-    return messages.Failed(reason=reason, is_out_of_memory=is_out_of_memory, is_usage=is_usage)
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to kill this process when the coordinator ends, however it ends; a hanging call hears nothing else."""
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None and sys.platform == "linux":
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def main(read_fd: int, write_fd: int) -> None:
-    """Answer requests until the coordinator closes its end, or dies."""
-    _die_with_parent()
-    guardian.start(read_fd)
-    worker = Worker()
-    with os.fdopen(read_fd, "rb") as requests, os.fdopen(write_fd, "wb", buffering=0) as replies:
-        for line in requests:
-            replies.write(messages.encode(worker.answer(messages.decode_request(line))))
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))

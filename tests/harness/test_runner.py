@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from backends import ConvProblem
-from harness import runner
+from harness import process_tree, runner
 from harness.cases import Case
 from harness.plan import CellPlace, RunSettings, key_of, place_of
 from harness.probes import EVERY_PROBE
@@ -221,7 +221,7 @@ MANY = [Case(problem=ConvProblem.parse(f"ic2ih{h}oc3kh3"), suite="test", group="
 
 def child_processes() -> set[int]:
     """Processes that this one has started and not yet waited for, zombies included."""
-    return {int(pid) for tasks in Path("/proc/self/task").glob("*/children") for pid in tasks.read_text().split()}
+    return set(process_tree.descendants(os.getpid()))
 
 
 def test_several_jobs_check_each_problem_once_and_find_the_same() -> None:

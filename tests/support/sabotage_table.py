@@ -18,7 +18,7 @@ from harness import conformance
 
 _HEAD = """# Who catches whom
 
-Every deliberately broken backend of the tests (`tests/support/faulty.py`) against every named check of
+Every deliberately broken backend of the tests (`tests/support/faulty`) against every named check of
 `harness.conformance`, float32. A cross is a check that fails; a cross in brackets is the check whose name says what is
 wrong, which the tests demand; ! is a backend that raises there. Written by `make sabotage-table`, which runs all pairs.
 """
