@@ -134,8 +134,8 @@ def cheapest_counts(rows: Iterable[CheapestRow], backends: Sequence[str]) -> tup
 
 
 def calls_text(calls: int | None) -> str:
-    """A break-even as people read it: "1 204", or "never"."""
-    return "never" if calls is None else f"{calls:,}".replace(",", "\u202f")
+    """A break-even as people read it: "1,204", or "never"."""
+    return "never" if calls is None else f"{calls:,}"
 
 
 def _import_ns(cells: Iterable[Cell], backend: str) -> float | None:

@@ -78,7 +78,7 @@ def _row(findings: Findings, verdict: CaseVerdict, cell: Cell) -> NumberRow:
     accuracy = accuracy_of(cell)
     case = verdict.case
     return NumberRow(
-        case=f"{case.group}: {case.title}" if case.group else case.title,
+        case=case.full_title,
         backend=cell.key.backend,
         state=cell.status.value,
         status=status_words(cell) if findings.header.is_timed or cell.reason else "right",

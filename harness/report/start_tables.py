@@ -70,7 +70,7 @@ def start_tables(findings: Findings) -> StartTables | None:
     }
     kinds = {title: lives for title, lives in kinds.items() if len(lives) > 1}
     return StartTables(
-        case=f"{case.group}: {case.title}" if case.group else case.title,
+        case=case.full_title,
         rows=tuple(_row(backend, cell) for backend, cell in case.cells.items()),
         matrices=tuple(_matrix(title, case, lives, findings.noise_floor) for title, lives in kinds.items()),
         cheapest=tuple(cheapest_row(title, lives, findings.noise_floor) for title, lives in kinds.items()),

@@ -36,7 +36,7 @@ def sureness_lines(findings: Findings) -> Iterator[Line]:
         parts.append(f"the typical 95 % interval of a median is ±{digits(100 * median(widths), 2)} %")
     bare = len(timed) - len(widths)
     if bare:
-        parts.append(f"{bare} of {count_text(len(timed), 'time')} have too few samples for an interval")
+        parts.append(f"{bare} of {count_text(len(timed), 'time')} have too few independent samples for an interval")
     noisy = sum(cell.status is Status.NOISY for cell in timed)
     if noisy:
         parts.append(f"{count_text(noisy, 'cell')} {'is' if noisy == 1 else 'are'} noisy")

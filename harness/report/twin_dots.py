@@ -71,7 +71,7 @@ def twin_plot(findings: Findings, looks: Mapping[str, Look], caption: str) -> Pl
 def _pairs(findings: Findings) -> list[_Pair]:
     """In order of their ratio, so that a lopsided or wide spread is seen at once."""
     found = [
-        (case.title, backend, ratio)
+        (case.full_title, backend, ratio)
         for case in findings.verdicts
         for backend, cell in case.cells.items()
         if is_timed(cell) and (ratio := noise.twin_ratio(cell)) is not None
