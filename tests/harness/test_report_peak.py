@@ -1,4 +1,4 @@
-"""What a report says of the machine's ceilings, and that a run without them says nothing and has no holes for it."""
+"""What a report says of the machine's ceilings, and that a run without them has one line for that and no column."""
 
 from __future__ import annotations
 
