@@ -19,7 +19,8 @@ from harness.records import Cell
 _MILD_FENCE = 1.5
 _SEVERE_FENCE = 3.0
 # Quartiles of fewer samples are made of the very samples that they would judge.
-_LEAST_FOR_FENCES = 8
+LEAST_FOR_FENCES = 8
+"""Samples that a cell must have for outliers to be told."""
 
 # A block that had this share of the cores it usually has lost a sixth of its work: more than any tie could hide.
 _CORES_SHARE = 0.85
@@ -79,7 +80,7 @@ def outliers(samples: Sequence[float]) -> tuple[Outlier | None, ...]:
 
     Under eight samples have no quartiles worth the name, and no outliers.
     """
-    if len(samples) < _LEAST_FOR_FENCES:
+    if len(samples) < LEAST_FOR_FENCES:
         return (None,) * len(samples)
     low, high = _quantile(samples, 0.25), _quantile(samples, 0.75)
     return tuple(_outlier(sample, low, high) for sample in samples)
@@ -130,7 +131,7 @@ def noise_floor(cells: Iterable[Cell]) -> NoiseFloor | None:
     of two processes counted as three more pairs, since one pair may agree by luck. Nothing is taken off for sampling,
     which so few pairs cannot be told apart from; and the floor is never under the largest deviation seen.
     """
-    found = [ratio for cell in cells if (ratio := _twin_ratio(cell)) is not None]
+    found = [ratio for cell in cells if (ratio := twin_ratio(cell)) is not None]
     if not found:
         return None
     m = len(found)
@@ -150,7 +151,7 @@ def noise_floor(cells: Iterable[Cell]) -> NoiseFloor | None:
     )
 
 
-def _twin_ratio(cell: Cell) -> stats.Interval | None:
+def twin_ratio(cell: Cell) -> stats.Interval | None:
     """A cell's time over its twin's; None where they share no round."""
     if len(cell.rounds) != len(cell.samples_ns) or len(cell.twin_rounds) != len(cell.twin_ns):
         return None

@@ -48,6 +48,11 @@ class Case:
     count: int
     cells: Mapping[str, Cell]
 
+    @property
+    def full_title(self) -> str:
+        """The title with its group's name: "spatial 2-D: spatial 16"."""
+        return f"{self.group}: {self.title}" if self.group else self.title
+
     @cached_property
     def timed(self) -> dict[str, Cell]:
         """The cells that are right and have samples, by backend."""

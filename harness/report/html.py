@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from harness.report import checked_tables, tables
+from harness.report import checked_tables, lifecycle_tables, tables
 from harness.report.cases import CaseGroup, slug
 from harness.report.failures import failure_cards
+from harness.report.gaps import gaps
 from harness.report.lines import LineKind
 from harness.report.numbers import number_table
 from harness.report.peak import ceiling_tables
 from harness.report.sentences import coverage_text, verdict_lines
+from harness.report.start_tables import start_tables
+from harness.report.trust import spent_rows, trust_rows
 from harness.report.wording import machine_rows, machine_text
 from harness.units import MISSING, bytes_text, digits
 
@@ -35,6 +38,7 @@ _SECTIONS = (
     ("winners", "Winners"),
     ("groups", "Results by group"),
     ("networks", "Network totals"),
+    ("trust", "How far to trust it"),
     ("ceilings", "Ceilings of the machine"),
     ("correctness", "Correctness"),
     ("lifecycle", "When it pays off"),
@@ -90,21 +94,45 @@ def _page(findings: Findings, plots: PlotSet, pictures: Sequence[Plot]) -> dict[
         "networks": tables.network_tables(findings),
         "ceilings": ceiling_tables(findings.header.ceilings),
         "roofs": [_embedded(plot) for plot in plots.roofs],
-        "lifecycle": tables.lifecycle_rows(findings),
-        "pay_offs": [
-            {"title": found.group.title, "backends": found.group.backends, "rows": rows}
-            for found in findings.groups
-            if (rows := tables.pay_off_rows(found))
-        ],
+        "trust": trust_rows(findings),
+        "spent": spent_rows(header),
+        "twin_plots": [_embedded(plot) for plot in plots.twins],
+        **_lifecycle(findings),
         "pictures": [_embedded(plot) for plot in pictures],
         "holes": holes,
+        "gaps": gaps(findings) if header.is_timed else (),
         "numbers": number_table(findings),
         "command": shlex.join(header.command),
         "warnings": header.warnings,
         "facts": _facts(findings),
     }
-    page["contents"] = [(key, name) for key, name in _SECTIONS if key in _ALWAYS or page[key]]
+    filled = {key for key, _ in _SECTIONS if key in _ALWAYS or page[key]} | ({"holes"} if page["gaps"] else set())
+    page["contents"] = [(key, name) for key, name in _SECTIONS if key in filled]
     return page
+
+
+def _lifecycle(findings: Findings) -> dict[str, object]:
+    cheapest = {
+        found.group.title: lifecycle_tables.cheapest_rows(found, findings.noise_floor) for found in findings.groups
+    }
+    return {
+        "lifecycle": lifecycle_tables.lifecycle_rows(findings),
+        "starts": start_tables(findings),
+        "call_counts": lifecycle_tables.CALL_HEADINGS,
+        "cheapest": lifecycle_tables.cheapest_counts(
+            (row for rows in cheapest.values() for row in rows), findings.backends
+        ),
+        "pay_offs": [
+            {
+                "title": found.group.title,
+                "backends": found.group.backends,
+                "rows": lifecycle_tables.pay_off_rows(found),
+                "cheapest": cheapest[found.group.title],
+            }
+            for found in findings.groups
+            if cheapest[found.group.title]
+        ],
+    }
 
 
 def _meta_text(findings: Findings) -> str:

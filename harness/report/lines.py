@@ -15,6 +15,7 @@ class LineKind(enum.Enum):
     WHEN = "when"
     BITS = "bits"
     PEAK = "peak"
+    MEMORY = "memory"
     SURE = "sure"
     MISSING = "missing"
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 import jinja2
 
 from harness.failure_text import explanation_lines
-from harness.report import checked_tables, tables
+from harness.report import checked_tables, lifecycle_tables, tables
 from harness.report.failures import FailureCard, failure_cards
+from harness.report.gaps import gaps
 from harness.report.html import TEMPLATES
 from harness.report.lines import LineKind
 from harness.report.peak import ceiling_tables
 from harness.report.sentences import coverage_text, verdict_lines
+from harness.report.start_tables import START_HEADINGS, start_tables
+from harness.report.trust import spent_rows, trust_rows
 from harness.report.wording import machine_text
 
 if TYPE_CHECKING:
@@ -67,6 +70,18 @@ def markdown_report(findings: Findings, plots: PlotSet, pictures: Sequence[Plot]
         networks=tables.network_tables(findings),
         ceilings=ceiling_tables(header.ceilings),
         roofs=plots.roofs,
+        trust=trust_rows(findings),
+        spent=spent_rows(header),
+        twin_plots=plots.twins,
+        lifecycle=lifecycle_tables.lifecycle_rows(findings),
+        cheapest=lifecycle_tables.cheapest_counts(
+            (row for found in findings.groups for row in lifecycle_tables.cheapest_rows(found, findings.noise_floor)),
+            findings.backends,
+        ),
+        call_counts=lifecycle_tables.CALL_HEADINGS,
+        starts=start_tables(findings),
+        start_headings=START_HEADINGS,
+        gaps=gaps(findings) if header.is_timed else (),
         is_timed=header.is_timed,
         cards=[(card, _explained(card, header.seed)) for card in failure_cards(findings)],
         correctness=checked_tables.correctness_tables(findings),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.records import Cell, Status
 from harness.report.accuracy import Accuracy, accuracy_of
 from harness.report.checked_words import share_text
+from harness.report.noise_words import disturbed_blocks, noise_note
 from harness.report.wording import cell_words, padded_time, repeat_line, row_unit, status_words
 from harness.thread_note import thread_note
 from harness.units import MISSING, bytes_text, digits, gflop_per_s, percent_text
@@ -50,7 +51,7 @@ class NumberTable:
 
 _TIMED = ("median", "95 % interval", "samples", "to the best", "GFLOP/s")
 _OF_PEAK = "of peak"
-_PAID = ("prepare", "first call", "workspace", "threads")
+_PAID = ("prepare", "first call", "workspace", "threads", "noise")
 _CHECKED = ("error ÷ bound", "bits")
 
 
@@ -77,7 +78,7 @@ def _row(findings: Findings, verdict: CaseVerdict, cell: Cell) -> NumberRow:
     accuracy = accuracy_of(cell)
     case = verdict.case
     return NumberRow(
-        case=f"{case.group}: {case.title}" if case.group else case.title,
+        case=case.full_title,
         backend=cell.key.backend,
         state=cell.status.value,
         status=status_words(cell) if findings.header.is_timed or cell.reason else "right",
@@ -95,7 +96,7 @@ def _timed_columns(findings: Findings, verdict: CaseVerdict, cell: Cell) -> tupl
     workspace = (bytes_text(cell.workspace_bytes), cell.workspace_bytes)
     has_peak = bool(findings.rooflines)
     if contender is None or words is None:
-        return (*[(MISSING, None)] * (len(_TIMED) + has_peak + len(_PAID) - 2), workspace, (MISSING, None))
+        return (*[(MISSING, None)] * (len(_TIMED) + has_peak + len(_PAID) - 3), workspace, *[(MISSING, None)] * 2)
     time = contender.time_ns
     rate = gflop_per_s(verdict.case.problem.flops, time.estimate)
     fraction = findings.peak_fraction(verdict.case, cell)
@@ -110,6 +111,7 @@ def _timed_columns(findings: Findings, verdict: CaseVerdict, cell: Cell) -> tupl
         (padded_time(cell.first_call_ns), cell.first_call_ns),
         workspace,
         (thread_note(cell) or _used(cell), cell.threads_seen),
+        (noise_note(cell), disturbed_blocks(cell)),
     )
 
 

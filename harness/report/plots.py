@@ -13,6 +13,7 @@ from harness.report.roofs import roofline_plots
 from harness.report.rows import rate_plot, ratio_plot, speedup_plot
 from harness.report.scatter import accuracy_plot, frontier_plot
 from harness.report.sentences import crossover_text
+from harness.report.twin_dots import twin_plot
 from harness.report.wording import machine_text
 from harness.stats import order_statistic_rank
 
@@ -33,6 +34,7 @@ class PlotSet:
     speedups: dict[str, Plot]
     accuracy: tuple[Plot, ...]
     roofs: tuple[Plot, ...] = ()
+    twins: tuple[Plot, ...] = ()
 
     def of_group(self, title: str) -> tuple[Plot, ...]:
         """Every plot about one group."""
@@ -47,6 +49,7 @@ class PlotSet:
             yield from by_group.values()
         yield from self.accuracy
         yield from self.roofs
+        yield from self.twins
 
 
 def draw_plots(findings: Findings) -> PlotSet:
@@ -72,6 +75,7 @@ def draw_plots(findings: Findings) -> PlotSet:
             if plot is not None:
                 plots[group.title] = _named_apart(plot, taken)
     rates, ratios, speedups = by_group
+    twins = twin_plot(findings, look_of, caption_text(findings, []))
     return PlotSet(
         sweeps={title: plots for title, plots in sweeps.items() if plots},
         rates=rates,
@@ -79,6 +83,7 @@ def draw_plots(findings: Findings) -> PlotSet:
         speedups=speedups,
         accuracy=_accuracy_plots(findings, look_of),
         roofs=roofline_plots(findings, look_of, caption_text(findings, list(findings.cells))),
+        twins=() if twins is None else (twins,),
     )
 
 

@@ -7,25 +7,22 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.records import Status
-from harness.report.cases import TIMED_STATUSES, Sweep, axis_value_text, is_timed, time_of
+from harness.report.cases import TIMED_STATUSES, Sweep, axis_value_text
 from harness.report.checked_sentences import bits_lines, right_lines, wrong_lines
 from harness.report.lines import Line, LineKind
+from harness.report.memory_lines import memory_lines
 from harness.report.peak import peak_lines
+from harness.report.sureness import sureness_lines
 from harness.report.wording import count_text, names_text
-from harness.stats import median
-from harness.thread_note import is_greedy, pool_notes
-from harness.units import MISSING, digits, fixed
+from harness.units import MISSING, fixed
 
 if TYPE_CHECKING:
-    from harness.records import Cell
     from harness.report.crossovers import Crossover
     from harness.report.findings import Findings, GroupFindings, SweepFindings
     from harness.report.verdict import CaseVerdict, GroupVerdict, Standing
 
 # More changes of lead than this along one sweep are a scatter, not a rule worth spelling out.
 _MANY_CROSSOVERS = 3
-# A backend that typically keeps under this share of its threads busy computes with fewer than it was given.
-_IDLE_SHARE = 0.6
 
 
 def verdict_lines(findings: Findings) -> tuple[Line, ...]:
@@ -39,7 +36,8 @@ def verdict_lines(findings: Findings) -> tuple[Line, ...]:
         *(line for group in findings.groups for line in _when_lines(group)),
         *bits_lines(findings),
         *peak_lines(findings),
-        *_sureness_lines(findings),
+        *memory_lines(findings),
+        *sureness_lines(findings),
         *_missing_lines(findings),
     )
 
@@ -177,62 +175,6 @@ def _best_mean(standings: Sequence[Standing]) -> Standing | None:
     return ranked[0] if len(ranked) > 1 else None
 
 
-def _sureness_lines(findings: Findings) -> Iterator[Line]:
-    timed = [cell for cell in findings.cells if is_timed(cell)]
-    if not timed:
-        return
-    widths = [
-        width
-        for cell in timed
-        if (time := time_of(cell)) is not None and (width := time.half_width_fraction) is not None
-    ]
-    parts = []
-    if widths:
-        parts.append(f"the typical 95 % interval of a median is ±{digits(100 * median(widths), 2)} %")
-    bare = len(timed) - len(widths)
-    if bare:
-        parts.append(f"{bare} of {count_text(len(timed), 'time')} have too few samples for an interval")
-    noisy = sum(cell.status is Status.NOISY for cell in timed)
-    if noisy:
-        parts.append(f"{count_text(noisy, 'cell')} {'is' if noisy == 1 else 'are'} noisy")
-    ties = sum(v.is_contested and v.outright is None for v in findings.verdicts.values())
-    if ties:
-        parts.append(f"{count_text(ties, 'case')} {'is a tie' if ties == 1 else 'are ties'}")
-    if findings.twins is not None and findings.noise_floor == findings.twins.relative:
-        parts.append(findings.twins.text)
-    elif findings.noise_floor:
-        parts.append(f"differences under {digits(100 * findings.noise_floor, 2)} % cannot be seen in this run")
-    if findings.header.warnings:
-        parts.append(f"{count_text(len(findings.header.warnings), 'warning')} about this machine came before the run")
-    parts += _thread_parts(timed)
-    yield Line(kind=LineKind.SURE, text=_sentence("; ".join(parts)))
-
-
-def _thread_parts(timed: Sequence[Cell]) -> Iterator[str]:
-    """What kept to other than the threads asked for: cells that took more, and backends that mostly left some idle."""
-    greedy = [cell for cell in timed if is_greedy(cell)]
-    if greedy:
-        names = sorted({cell.key.backend for cell in greedy})
-        yield f"{count_text(len(greedy), 'cell')} used more threads than asked for ({names_text(names)})"
-    misled = [note for cell in timed for note in pool_notes(cell)]
-    if misled:
-        notes = dict.fromkeys(misled)
-        more = f" and {len(notes) - 1} more" if len(notes) > 1 else ""
-        places = count_text(len(misled), "place")
-        yield f"a library was set to other than was asked for in {places}: {next(iter(notes))}{more}"
-    idle = []
-    for backend in dict.fromkeys(cell.key.backend for cell in timed):
-        shares = [
-            cell.threads_seen / cell.threads_asked
-            for cell in timed
-            if cell.key.backend == backend and cell.threads_seen is not None
-        ]
-        if shares and median(shares) < _IDLE_SHARE:
-            idle.append(f"{backend} {digits(median(shares) * timed[0].threads_asked, 2)}")
-    if idle:
-        yield f"of {count_text(timed[0].threads_asked, 'thread')}, these kept busy only: {', '.join(idle)}"
-
-
 def _missing_lines(findings: Findings) -> Iterator[Line]:
     if findings.header.is_timed:
         holes, lack = [hole.cell for hole in findings.holes], "have no time"
@@ -257,7 +199,3 @@ def _missing_lines(findings: Findings) -> Iterator[Line]:
 
 def _times(ratio: float | None) -> str:
     return MISSING if ratio is None else f"{fixed(max(1.0, ratio))}×"
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."

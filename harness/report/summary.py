@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from harness.noise import twin_ratio
 from harness.report.accuracy import accuracy_of
 from harness.report.cases import Case, is_timed, time_of
+from harness.report.noise_words import disturbed_blocks, outlier_number
 from harness.report.verdict import CaseVerdict, ratio_between
 from harness.report.wording import repeat_line
 from harness.thread_note import thread_note
 from harness.units import gflop_per_s
 
 if TYPE_CHECKING:
-    from harness.records import Cell
+    from harness.records import Cell, Start
     from harness.report.findings import Findings
     from harness.stats import Interval
 
@@ -29,7 +31,10 @@ MORE_COLUMNS = (
     *("suite", "group", "axis", "axis_value", "data", "count", "algorithm", "stop", "threads_seen", "calls_per_block"),
     *("ratio_to_best", "ratio_low", "ratio_high", "speedup_over_naive"),
     *("operand_bits", "closest_probe", "failed_probes", "spent_s"),
-    *("threads_note", "retained_bytes", "predicted_bytes", "repeat"),
+    *("threads_note", "retained_bytes", "predicted_bytes"),
+    *("cache", "visits", "disturbed_blocks", "outliers", "twin_ratio", "twin_ratio_low", "twin_ratio_high"),
+    *("import_s", "cold_import_s", "cold_prepare_s", "cold_first_call_s"),
+    *("warm_import_s", "warm_prepare_s", "warm_first_call_s", "repeat"),
 )
 
 BASELINE = "naive"
@@ -92,6 +97,10 @@ def _row(findings: Findings, verdict: CaseVerdict, cell: Cell) -> dict[str, Valu
         "threads_note": thread_note(cell),
         "retained_bytes": cell.retained_bytes,
         "predicted_bytes": cell.predicted_bytes,
+        **(_noise(findings, cell) if is_comparable else {}),
+        "import_s": _seconds(cell.import_ns),
+        **(_start("cold", cell.cold_start) if is_comparable else {}),
+        **(_start("warm", cell.warm_start) if is_comparable else {}),
         "repeat": repeat_line(findings.header, cell),
     }
 
@@ -126,6 +135,35 @@ def _comparison(verdict: CaseVerdict, cell: Cell) -> dict[str, Value]:
         "ratio_low": _short(ratio.low),
         "ratio_high": _short(ratio.high),
         "speedup_over_naive": _short(speedup.estimate) if speedup is not None else None,
+    }
+
+
+def _noise(findings: Findings, cell: Cell) -> dict[str, Value]:
+    twin = twin_ratio(cell)
+    return {
+        "cache": findings.header.cache.value,
+        "visits": len(cell.visits) or None,
+        "disturbed_blocks": disturbed_blocks(cell),
+        "outliers": outlier_number(cell),
+        **(
+            {}
+            if twin is None
+            else {
+                "twin_ratio": _short(twin.estimate),
+                "twin_ratio_low": _short(twin.low),
+                "twin_ratio_high": _short(twin.high),
+            }
+        ),
+    }
+
+
+def _start(kind: str, start: Start | None) -> dict[str, Value]:
+    if start is None:
+        return {}
+    return {
+        f"{kind}_import_s": _seconds(start.import_ns),
+        f"{kind}_prepare_s": _seconds(start.prepare_ns),
+        f"{kind}_first_call_s": _seconds(start.first_call_ns),
     }
 
 

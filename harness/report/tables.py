@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 from harness.records import Cell
 from harness.report.cases import CHECKED_STATUSES
-from harness.report.lifecycle import calls_to_pay_off, lifecycle_of
 from harness.report.networks import is_network, network_totals
-from harness.report.wording import CellWords, cell_words, leaders_text, padded_time, row_unit, status_words
-from harness.stats import median
+from harness.report.wording import CellWords, cell_words, padded_time, row_unit, status_words
 from harness.units import MISSING, fixed
 
 if TYPE_CHECKING:
     from harness.report.findings import Findings, GroupFindings
-    from harness.report.verdict import CaseVerdict, GroupVerdict
+    from harness.report.verdict import GroupVerdict
 
 # Beyond this many a reader wants to know the reasons, not the places.
 _MOST_HOLES = 400
@@ -68,26 +66,6 @@ class NetworkTable:
 
     title: str
     rows: tuple[NetworkRow, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LifecycleRow:
-    """What one backend costs before its steady speed."""
-
-    backend: str
-    prepare: str
-    prepare_most: str
-    first: str
-    first_ratio: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class PayOffRow:
-    """After how many calls the fastest has cost less than each rival, prepare and first call included."""
-
-    title: str
-    winner: str
-    calls: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,52 +126,6 @@ def network_tables(findings: Findings) -> tuple[NetworkTable, ...]:
         for found in findings.groups
         if findings.header.is_timed and is_network(found.group)
     )
-
-
-def lifecycle_rows(findings: Findings) -> tuple[LifecycleRow, ...]:
-    """One-time costs by backend, over the cells where all were measured."""
-    rows = []
-    for backend in findings.backends:
-        lives = [life for cell in findings.cells if cell.key.backend == backend and (life := lifecycle_of(cell))]
-        if lives:
-            rows.append(
-                LifecycleRow(
-                    backend=backend,
-                    prepare=padded_time(median([life.prepare_ns for life in lives])),
-                    prepare_most=padded_time(max(life.prepare_ns for life in lives)),
-                    first=padded_time(median([life.first_call_ns for life in lives])),
-                    first_ratio=f"{fixed(median([life.first_call_ns / life.steady_ns for life in lives]))}×",
-                )
-            )
-    return tuple(rows)
-
-
-def pay_off_rows(found: GroupFindings) -> tuple[PayOffRow, ...]:
-    """Break-even of each contested case's fastest backend against every other, where costs were measured."""
-    contested = [verdict for verdict in found.verdict.verdicts if verdict.is_contested]
-    rows = [
-        PayOffRow(
-            title=verdict.case.title,
-            winner=leaders_text(verdict),
-            calls=tuple(pay_off_text(verdict, backend) for backend in found.group.backends),
-        )
-        for verdict in contested
-    ]
-    return tuple(row for row in rows if any(calls != MISSING for calls in row.calls))
-
-
-def pay_off_text(verdict: CaseVerdict, rival: str) -> str:
-    """The number of calls from which the case's winner has paid off against a rival."""
-    winner, other = verdict.winner, verdict.by_backend.get(rival)
-    if winner is None or other is None or other.is_winner:
-        return MISSING
-    if other.is_tie:
-        return "≈ tie"
-    ours, theirs = lifecycle_of(winner.cell), lifecycle_of(other.cell)
-    if ours is None or theirs is None:
-        return MISSING
-    calls = calls_to_pay_off(ours, theirs)
-    return "never" if calls is None else f"{calls:,}".replace(",", "\u202f")
 
 
 def hole_rows(findings: Findings) -> tuple[HoleRow, ...]:

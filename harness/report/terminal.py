@@ -35,6 +35,7 @@ _LINE_MARK = {
     LineKind.WHEN: "· ",
     LineKind.BITS: "· ",
     LineKind.PEAK: "^ ",
+    LineKind.MEMORY: "· ",
     LineKind.SURE: "± ",
     LineKind.MISSING: "? ",
 }

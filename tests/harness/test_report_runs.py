@@ -8,13 +8,29 @@ import random
 from collections.abc import Sequence
 
 from backends.problem import ConvProblem
-from harness.records import CaseKey, Cell, CheckOutcome, ProbeOutcome, RunHeader, Status, StopReason
+from harness.records import (
+    Bandwidth,
+    CaseKey,
+    Ceilings,
+    Cell,
+    CheckOutcome,
+    ProbeOutcome,
+    RunHeader,
+    Start,
+    Status,
+    StopReason,
+)
 
 CHANNELS_LAST = "torch[layout=channels_last]"
 BACKENDS = ("naive", "im2col", "fft", "numba", "torch", CHANNELS_LAST)
 ALGORITHMS = {"naive": "direct", "im2col": "gemm", "fft": "fft", "numba": "direct"}
 PREPARE_MS = {"naive": 0.01, "im2col": 0.05, "fft": 2.0, "numba": 850.0, "torch": 0.4, CHANNELS_LAST: 0.9}
 FIRST_MS = {"naive": 0.0, "im2col": 0.3, "fft": 1.5, "numba": 2.0, "torch": 6.0, CHANNELS_LAST: 9.0}
+IMPORT_MS = {"naive": 1.0, "im2col": 60.0, "fft": 190.0, "numba": 420.0, "torch": 1450.0, CHANNELS_LAST: 1460.0}
+CACHED_MS = {"numba": 35.0}
+"""Of preparing with compiled code at hand, where that is quicker."""
+WORKSPACES = {"im2col": 9, "fft": 4, "torch": 1, CHANNELS_LAST: 1}
+"""In multiples of the operands."""
 SECONDS = 1e9
 
 Place = tuple[str, str | None, float | None, ConvProblem, str | None]
@@ -120,10 +136,56 @@ def check_header(cells: Sequence[Cell], **changes: object) -> RunHeader:
 
 
 def example_run(seed: int = 1) -> tuple[RunHeader, list[Cell]]:
-    """A run as the default suite gives: sweeps in 2-D and 3-D, layers with counts, pictures, and every kind of hole."""
+    """A run as the default suite gives: sweeps in 2-D and 3-D, layers with counts, pictures, and every kind of hole.
+
+    It has all that a run records of itself: twins, blocks that were disturbed, second visits, starts, ceilings.
+    """
     noise = random.Random(seed)
     cells = [one for place in _cases() for one in _case_cells(place, noise)]
-    return header(cells_planned=len(cells) + 4), cells
+    cells = [_started(one) if one.group == "spatial 2-D" and one.axis_value == 16 else one for one in cells]
+    for number in range(0, len(cells), 11):
+        cells[number] = with_twin(cells[number], noise.gauss(0, 0.006), noise)
+    spent_s = {"reference": 6.2, "prepare": 31.0, "check": 12.4, "memory": 2.1, "start": 9.7, "time": 71.0, "open": 4.8}
+    ceilings = tuple(
+        Ceilings(
+            dtype="float32",
+            threads=2,
+            when=when,
+            fma_flop_per_s=fma,
+            gemm_flop_per_s=0.94 * fma,
+            bandwidths=(
+                Bandwidth(working_set_bytes=1 << 16, bytes_per_s=4e11),
+                Bandwidth(working_set_bytes=1 << 28, bytes_per_s=2e10),
+            ),
+        )
+        for when, fma in (("start", 1.71e11), ("end", 1.70e11))
+    )
+    return header(
+        cells_planned=len(cells) + 4,
+        cores=(0, 1),
+        ceilings=ceilings,
+        spent_s=spent_s | {"warm": 3.3, "between blocks": 4.1, "total": 148.9},
+    ), cells
+
+
+def with_twin(one: Cell, difference: float, noise: random.Random) -> Cell:
+    """The cell with the samples of a second process, which is this fraction slower; as it is without samples."""
+    twin = tuple(round(ns * (1 + difference) * (1 + noise.gauss(0, 0.004)), 1) for ns in one.samples_ns)
+    return dataclasses.replace(one, twin_ns=twin, twin_rounds=one.rounds)
+
+
+def _started(one: Cell) -> Cell:
+    """The cell with a cold and a warm start, where it has a time."""
+    if not one.samples_ns or one.prepare_ns is None or one.first_call_ns is None:
+        return one
+    backend = one.key.backend
+    import_ns = round(IMPORT_MS[backend] * 1e6)
+    warm_ns = round(CACHED_MS[backend] * 1e6) if backend in CACHED_MS else one.prepare_ns
+    return dataclasses.replace(
+        one,
+        cold_start=Start(import_ns=import_ns, prepare_ns=one.prepare_ns, first_call_ns=one.first_call_ns),
+        warm_start=Start(import_ns=import_ns, prepare_ns=warm_ns, first_call_ns=one.first_call_ns),
+    )
 
 
 def _cases() -> list[Place]:
@@ -184,10 +246,25 @@ def _case_cells(place: Place, noise: random.Random) -> list[Cell]:
             "prepare_ns": round(PREPARE_MS[backend] * 1e6 * noise.uniform(0.9, 1.2)),
             "first_call_ns": round(base + FIRST_MS[backend] * 1e6),
             "threads_seen": 1.0 if backend == "naive" else noise.uniform(1.8, 2.0),
-            "workspace_bytes": problem.bytes_compulsory if backend == "im2col" else None,
+            "import_ns": round(IMPORT_MS[backend] * 1e6),
+            "workspace_bytes": WORKSPACES.get(backend, 0) * problem.bytes_compulsory if base < SECONDS else None,
+            "retained_bytes": problem.bytes_compulsory // 3 if backend in {"fft", "numba"} else 0,
+            "visits": (0, 12) if group == "stride" else (0,),
+            **_blocks(backend, taken, noise),
         }
         made.append(cell(backend, **(cell_changes | _mishap(backend, group, problem, base))))
     return made
+
+
+def _blocks(backend: str, taken: int, noise: random.Random) -> dict[str, object]:
+    """What the system did during each block: mostly nothing, now and then another process or guest."""
+    used = 1.0 if backend == "naive" else 1.9
+    seen = [noise.random() for _ in range(taken)]
+    return {
+        "cores": tuple(round(used * (0.6 if draw < 0.01 else 1.0), 3) for draw in seen),
+        "preemptions": tuple(400 if 0.01 <= draw < 0.05 else 0 for draw in seen),
+        "stolen": tuple(0.02 if draw >= 0.995 else 0.0 for draw in seen),
+    }
 
 
 def _model_ns(backend: str, problem: ConvProblem) -> float:
@@ -215,6 +292,11 @@ def _mishap(backend: str, group: str, problem: ConvProblem, base: float) -> dict
         "threads_seen": None,
         "check": None,
         "workspace_bytes": None,
+        "retained_bytes": None,
+        "visits": (),
+        "cores": (),
+        "preemptions": (),
+        "stolen": (),
     }
     if backend == "naive" and base > 20 * SECONDS:
         reason = f"predicted {base / SECONDS:.0f} s a call from 0.02 GFLOP/s on smaller problems; the limit is 30 s"
