@@ -26,6 +26,8 @@ from harness.twins import Twins
 _MOST_VISITS = 6
 # A visit shorter than this adds too little to be worth preparing for.
 _LEAST_VISIT_S = 0.3
+# A visit that doubles the samples narrows an interval to 0.7 of its width. One that leaves more than this is the last.
+_NARROWING = 0.9
 # So much of what is left goes to the neediest problem, so that a hopeless one does not take it all.
 _VISIT_SHARE = 0.25
 _LONGEST_VISIT_S = 20.0
@@ -44,6 +46,8 @@ class _Visited:
     folder: Path
     """Of its references."""
     visits: int = 1
+    is_stuck: bool = False
+    """The last visit narrowed nothing: what is left is drift, or noise that more samples do not average out."""
 
 
 class Plan(Protocol):
@@ -156,6 +160,8 @@ class Measurer:
                 self._session.prepare_again(visited.batch.case, entry)
             self._time(_right(again), until, visited.folder)
             self._release(visited.batch, again)
+            left = revisits.need_of(visited.entries)
+            visited.is_stuck = left is not None and left.half_width > _NARROWING * need.half_width
             for entry in again:
                 for case in visited.batch.cases:
                     yield entry.cell(case, self._settings)
@@ -169,7 +175,7 @@ class Measurer:
         found: tuple[_Visited, revisits.Need] | None = None
         for visited in self._visited:
             need = revisits.need_of(visited.entries)
-            if need is None or visited.visits >= _MOST_VISITS:
+            if need is None or visited.is_stuck or visited.visits >= _MOST_VISITS:
                 continue
             needed_s = max(_LEAST_VISIT_S, revisits.visit_s(visited.entries, need))
             if needed_s <= left_s and (found is None or need.half_width > found[1].half_width):

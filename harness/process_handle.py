@@ -9,6 +9,15 @@ import signal
 _PIDFD_SIGNAL_PROCESS_GROUP = 1 << 2  # from linux/pidfd.h, Linux 6.9
 
 
+def can_freeze() -> bool:
+    """Whether a coordinator can freeze the process that asks."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
 class ProcessHandle:
     """The leader of a process group, and the group where the system can address it safely; nothing outside Linux.
 

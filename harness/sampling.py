@@ -16,6 +16,8 @@ _TIMER_SHARE = 1e-4
 _OVERHEAD_SHARE = 0.1
 # Long enough that an interrupt of tens of microseconds is one outlier, short enough for many interleaved rounds.
 _LEAST_BLOCK_NS = 4_000_000
+# What costs more than this besides is a disturbance, which longer blocks would not mend.
+_MOST_OVERHEAD_NS = 2_000_000
 # Longer calls refill the caches themselves, and an untimed one would cost more than it mends.
 _LONGEST_PRIMED_NS = 2_000_000
 MOST_SAMPLES = 120
@@ -177,7 +179,7 @@ def calls_per_block(call_ns: float, timer_ns: float, overhead_ns: float = 0.0) -
         timer_ns: Of one reading of the clock.
         overhead_ns: What a block costs besides its calls, priming apart; a block lasts ten times as long.
     """
-    untimed_ns = overhead_ns + (call_ns if is_primed(call_ns) else 0.0)
+    untimed_ns = min(overhead_ns, _MOST_OVERHEAD_NS) + (call_ns if is_primed(call_ns) else 0.0)
     least = max(_LEAST_BLOCK_NS, timer_ns / _TIMER_SHARE, untimed_ns / _OVERHEAD_SHARE)
     return max(1, math.ceil(least / max(call_ns, 1.0)))
 

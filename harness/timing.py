@@ -13,6 +13,7 @@ from backends import HOST, Array, ConvBackend, ConvCall, ConvProblem
 from harness import check, cold_cache, disturbance, environment, examination, messages
 from harness.idleness import wait_until_idle
 from harness.inputs import ConvArrays
+from harness.process_handle import can_freeze
 from harness.records import CacheState
 from harness.reference import Reference
 
@@ -71,6 +72,8 @@ class TimedCase:
         self._kept: list[tuple[float, Array]] = []
         self._last: tuple[float, Any] | None = None
         self._flusher: cold_cache.Flusher | None = None
+        # Threads that spin on would disturb whoever is timed next, unless this process is frozen between requests.
+        self._must_wait = not can_freeze()
 
     def warm(self, cache: CacheState) -> tuple[float, float]:
         """Nanoseconds of the quickest warm call, and of what a block costs besides its timed calls."""
@@ -80,11 +83,9 @@ class TimedCase:
             fastest, spent, calls = min(fastest, taken), spent + taken, calls + 1
         overhead = float("inf")
         for _ in range(_OVERHEAD_BLOCKS if fastest < _WARM_NS else 0):
-            wait_until_idle()
             start = self._clock()
             block = self.block(messages.TimeBlock(calls=1, is_primed=False, keep_output=False, cache=cache))
             overhead = min(overhead, self._clock() - start - block.wall_ns)
-        wait_until_idle()
         return fastest, 0.0 if overhead == float("inf") else overhead
 
     def block(self, request: messages.TimeBlock) -> messages.Block:
@@ -105,7 +106,8 @@ class TimedCase:
         self._last = (factor, y)
         if request.keep_output:
             self._kept.append((factor, examination.host_copy(self._backend, y)))
-        wait_until_idle()
+        if self._must_wait:
+            wait_until_idle()
         return block
 
     def defect(self, load: Callable[[], Reference]) -> str | None:

@@ -89,7 +89,7 @@ def cells_of(
     cases: Sequence[Case] = (SMALL,),
     case_timeout_s: float = 30.0,
     memory_limit_bytes: int | None = None,
-    budget_s: float = 60.0,
+    budget_s: float = 10.0,
 ) -> dict[str, list[Cell]]:
     """The cells of backends with these faults, and of a right one that is prepared between and timed beside them."""
     half = len(faults) // 2
@@ -148,7 +148,7 @@ def test_memory_taken_without_end_in_any_way_is_out_of_memory(run_mark: str) -> 
 
 
 def test_bad_manners_that_leave_results_right_harm_nothing(run_mark: str) -> None:
-    cells = cells_of(HARMLESS, cases=(SMALLER, SMALL), budget_s=40.0)
+    cells = cells_of(HARMLESS, cases=(SMALLER, SMALL), budget_s=30.0)
 
     assert set(cells) == {"im2col", *HARMLESS}
     assert {(name, cell.reason) for name, two in cells.items() for cell in two if cell.status not in MEASURED} == set()

@@ -31,7 +31,7 @@ def cells_of(
     backends: Sequence[str],
     cases: Sequence[Case] = (SMALL,),
     *,
-    budget_s: float = 20.0,
+    budget_s: float = 6.0,
     case_timeout_s: float = 20.0,
     memory_limit_bytes: int | None = None,
     probes: tuple[str, ...] = (),
