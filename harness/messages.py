@@ -96,6 +96,8 @@ class MeasureCeilings(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     dtype: str
     threads: int
     when: str
+    limit_s: float
+    """For all kinds together, besides loading libraries."""
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -23,6 +23,12 @@ from harness.plan import Batch, CellPlace, RunSettings, batches_of, place_of
 from harness.records import Cell
 from harness.session import Session, StartWorker, start_process
 
+# Seconds that the machine's limits are measured for, at the start and again at the end: as long as it takes to catch
+# quiet moments, a small part of the budget, or not at all where that is too short to find them.
+_CEILINGS_S = 2.0
+_CEILINGS_SHARE = 0.015
+_LEAST_CEILINGS_S = 0.3
+
 __all__ = ["BackendStarted", "CaseStarted", "CeilingsMeasured", "Event", "RunEnded", "run"]
 
 
@@ -149,8 +155,10 @@ class _Job:
             )
 
     def _ceilings(self, when: str) -> Iterator[Event]:
-        for dtype in sorted({problem.dtype for problem in self._work.problems}):
-            found = self._session.ceilings(dtype, when)
+        dtypes = sorted({problem.dtype for problem in self._work.problems})
+        limit_s = min(_CEILINGS_S, _CEILINGS_SHARE * self._settings.budget_s / len(dtypes))
+        for dtype in dtypes if limit_s >= _LEAST_CEILINGS_S else ():
+            found = self._session.ceilings(dtype, when, limit_s)
             if found is not None:
                 yield CeilingsMeasured(ceilings=found)
 

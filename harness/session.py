@@ -188,10 +188,10 @@ class Session:
         self._drop(lane)
         return None
 
-    def ceilings(self, dtype: str, when: str) -> Ceilings | None:
+    def ceilings(self, dtype: str, when: str, limit_s: float) -> Ceilings | None:
         """What the machine can do at most, measured in a process of its own; None where that does not work."""
         worker = self._started()
-        request = messages.MeasureCeilings(dtype=dtype, threads=self._settings.threads, when=when)
+        request = messages.MeasureCeilings(dtype=dtype, threads=self._settings.threads, when=when, limit_s=limit_s)
         try:
             reply = self._reply(worker, request, _CEILINGS_TIMEOUT_S)
         except (WorkerLost, WorkerTimeout):

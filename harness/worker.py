@@ -93,7 +93,9 @@ class Worker:
                 return self._measure_memory(self._prepared())
             case messages.MeasureCeilings():
                 return messages.CeilingsMeasured(
-                    ceilings=ceilings.measure(request.dtype, request.threads, request.when, clock=self._clock)
+                    ceilings=ceilings.measure(
+                        request.dtype, request.threads, request.when, request.limit_s, self._clock
+                    )
                 )
             case messages.Warm():
                 return self._warm(self._prepared(), request)

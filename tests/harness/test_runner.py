@@ -109,7 +109,7 @@ def test_a_hang_that_ignores_signals_ends_at_the_limit_with_its_grandchildren(
     pid_file = tmp_path / "pid"
     monkeypatch.setenv("FAULTY_CHILD_PID_FILE", str(pid_file))
 
-    hung, right = cells_of(["faulty:Hangs", "im2col"], case_timeout_s=3.0)
+    hung, right = cells_of(["faulty:Hangs", "im2col"], case_timeout_s=3.0, budget_s=15.0)
 
     assert hung.status is Status.TIMEOUT
     assert "--case-timeout 3s" in (hung.reason or "")
