@@ -16,7 +16,7 @@ run: $(VENV)/.run-ready  ## set up, then measure the default suite here and writ
 	$(BIN)/python -m harness run --suite default
 
 test: check  ## set up, lint, type-check, run every test, and check a sample of all shapes
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(CORES) --dist worksteal
 	$(MAKE) check-sample
 
 check: $(VENV)/.dev-ready  ## lint, types and layers only

@@ -24,7 +24,7 @@ from benchmarks.trust import script
 from benchmarks.trust.neighbour import Manner, neighbours
 from benchmarks.trust.outcome import Outcome, Row
 from benchmarks.trust.rival_tools import TOOLS, Measured, Pair, Tool, size_for
-from harness.stats import CONFIDENCE, Interval, geometric_mean, median, median_interval
+from harness.stats import CONFIDENCE, Interval, geometric_mean, median, order_statistic_rank
 
 _RESAMPLES = 4000
 # A 95 % interval may miss now and then; more misses than chance brings in one of a hundred series are a fault.
@@ -71,13 +71,21 @@ def kindest_interval(first: Sequence[float], second: Sequence[float]) -> Interva
 
 def combined_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
     """From the order-statistic intervals of both medians: their errors add as squares, on a logarithmic scale."""
-    ours, theirs = median_interval(first), median_interval(second)
+    ours, theirs = _independent_interval(first), _independent_interval(second)
     ratio = ours.estimate / theirs.estimate
     if ours.low is None or ours.high is None or theirs.low is None or theirs.high is None:
         return Interval(estimate=ratio, low=None, high=None)
     below = math.hypot(math.log(ours.estimate / ours.low), math.log(theirs.high / theirs.estimate))
     above = math.hypot(math.log(ours.high / ours.estimate), math.log(theirs.estimate / theirs.low))
     return Interval(estimate=ratio, low=ratio * math.exp(-below), high=ratio * math.exp(above))
+
+
+def _independent_interval(samples: Sequence[float]) -> Interval:
+    """As if samples did not depend on each other, which is the narrower and what these tools take for granted."""
+    rank, ordered = order_statistic_rank(len(samples)), sorted(samples)
+    if rank is None:
+        return Interval(estimate=median(samples), low=None, high=None)
+    return Interval(estimate=median(samples), low=ordered[rank - 1], high=ordered[-rank])
 
 
 def bootstrap_interval(first: Sequence[float], second: Sequence[float]) -> Interval:

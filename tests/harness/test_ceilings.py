@@ -253,16 +253,14 @@ def test_the_largest_working_set_fits_no_cache_of_a_common_machine() -> None:
 def test_a_worker_answers_with_every_ceiling_of_the_dtype(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ceilings, "_GEMM_SIZES", (64, 128))
     monkeypatch.setattr(ceilings, "_free_bytes", lambda: 1 << 24)
-    real = ceilings.measure
-    monkeypatch.setattr(ceilings, "measure", lambda *args, **kwargs: real(*args, **{**kwargs, "limit_s": 0.0}))
-    reply = Worker().answer(messages.MeasureCeilings(dtype="float64", threads=1, when="end"))
+    reply = Worker().answer(messages.MeasureCeilings(dtype="float64", threads=1, when="end", limit_s=0.0))
     assert isinstance(reply, messages.CeilingsMeasured), reply
     found = reply.ceilings
     assert (found.dtype, found.threads, found.when) == ("float64", 1, "end")
     assert found.gemm_flop_per_s
     assert (found.fma_flop_per_s is None) == (not ceiling_kernels.fma_kernels())
     assert len(found.bandwidths) > 1
-    assert messages.decode_reply(messages.encode(reply)) == reply
+    assert messages.decode_reply(messages.encode(reply, "a"), "a") == reply
 
 
 def test_half_precision_has_bandwidths_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,10 +84,11 @@ def test_where_memory_is_not_asked_for_nothing_is_said_of_it() -> None:
     with WorkerProcess(1) as process:
         process.ask(messages.Open(backend="im2col", threads=1, memory_limit_bytes=None), 60)
         request = messages.Prepare(problem=PROBLEMS[4], data="normal", seed=0, is_memory_measured=False)
-        prepared = process.ask(request, 60)
+        process.ask(request, 60)
+        called = process.ask(messages.CallFirst(), 60)
 
-    assert isinstance(prepared, messages.Prepared)
-    assert prepared.retained_bytes is None
+    assert isinstance(called, messages.Called)
+    assert called.retained_bytes is None
 
 
 @pytest.mark.parametrize("spec", registry.default_specs())
@@ -130,6 +131,7 @@ def test_what_a_worker_takes_for_a_case_is_estimated(text: str) -> None:
         process.ask(messages.Open(backend="im2col", threads=1, memory_limit_bytes=None), 60)
         before = peak_bytes(process)
         process.ask(messages.Prepare(problem=text, data="normal", seed=0), 60)
+        process.ask(messages.CallFirst(), 60)
         process.ask(messages.Check(probes=("exact", "normal"), folder=folder), 60)
         process.ask(messages.Warm(), 60)
         for keep in (True, True, False):

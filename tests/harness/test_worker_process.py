@@ -108,6 +108,7 @@ def orphaned(run_mark: str) -> Iterator[subprocess.Popen[bytes]]:
         "worker = WorkerProcess(1)\n"
         "worker.ask(messages.Open(backend='faulty:LeavesProcessesAndHangs', threads=1, memory_limit_bytes=None), 60)\n"
         f"worker.ask(messages.Prepare(problem={PREPARE.problem!r}, data='normal', seed=0), 600)\n"
+        "worker.ask(messages.CallFirst(), 600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code]) as process:
         yield process
@@ -138,6 +139,7 @@ def test_a_worker_ended_from_another_thread_is_lost_and_not_for_want_of_memory()
 def test_ending_a_worker_after_a_normal_end_leaves_nothing(run_mark: str) -> None:
     with opened("faulty:LeavesUnmarkedProcesses") as worker:
         worker.ask(PREPARE, LIMIT_S)
+        worker.ask(messages.CallFirst(), LIMIT_S)
         below = process_tree.descendants(worker.guard_pid)
         assert len(below) == 3
 
