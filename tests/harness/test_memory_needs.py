@@ -11,7 +11,7 @@ import pytest
 
 from backends import ConvProblem, registry
 from backends import get as get_backend
-from harness import memory_needs, memory_room, messages, workloads
+from harness import memory_needs, memory_room, messages, process_tree, workloads
 from harness.memory_needs import Room
 from harness.worker_process import WorkerProcess
 
@@ -145,7 +145,9 @@ def test_what_a_worker_takes_for_a_case_is_estimated(text: str) -> None:
 
 
 def peak_bytes(process: WorkerProcess) -> int:
-    text = Path(f"/proc/{process._process.pid}/status").read_text()
+    """Of the worker itself, which is its guard's only child."""
+    (worker,) = process_tree.descendants(process.guard_pid)
+    text = Path(f"/proc/{worker}/status").read_text()
     found = re.search(r"^VmHWM:\s+(\d+) kB", text, re.MULTILINE)
     assert found
     return int(found[1]) << 10

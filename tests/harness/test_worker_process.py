@@ -141,6 +141,6 @@ def test_ending_a_worker_after_a_normal_end_leaves_nothing(run_mark: str) -> Non
         worker.ask(PREPARE, LIMIT_S)
         worker.ask(messages.CallFirst(), LIMIT_S)
         below = process_tree.descendants(worker.guard_pid)
-        assert len(below) == 3
+        assert len(below) >= 3, "the worker, its child and its daemon"
 
     assert [pid for pid in below if Path(f"/proc/{pid}").exists()] == []
