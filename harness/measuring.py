@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 import tempfile
@@ -31,8 +32,10 @@ _NARROWING = 0.9
 # So much of what is left goes to the neediest problem, so that a hopeless one does not take it all.
 _VISIT_SHARE = 0.25
 _LONGEST_VISIT_S = 20.0
-# Measuring memory takes two calls more, which slow backends cannot afford.
-_MEMORY_SHARE = 0.02
+# Measuring memory takes two calls more, which slow backends cannot afford, and tens of milliseconds of the kernel's
+# accounting: so much of the time that has passed may have gone to it.
+_MEMORY_CALL_SHARE = 0.02
+_MEMORY_SHARE = 0.04
 # Starting every backend twice more, to see what that costs, may take this part of the budget.
 _STARTS_SHARE = 0.1
 
@@ -112,7 +115,7 @@ class Measurer:
         if self._settings.is_timed and right:
             yield BackendStarted(case=batch.case, backend="all", step="time")
             for entry in right:
-                if (entry.call_ns or 0.0) * 1e-9 <= _MEMORY_SHARE * share_s:
+                if self._can_afford_memory(entry, share_s, elapsed_s + self._clock() - start):
                     self._session.measure_memory(entry)
             doubled = self._twins.chosen(number, _right(right), share_s, self._session.has_twin)
             if doubled is not None:
@@ -130,6 +133,11 @@ class Measurer:
             self._visited.append(_Visited(batch=batch, entries=entries, folder=folder))
         else:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _can_afford_memory(self, entry: Entry, share_s: float, elapsed_s: float) -> bool:
+        spent_s = self._session.ledger.spent_s.get("memory", 0.0)
+        is_quick = (entry.call_ns or 0.0) * 1e-9 <= _MEMORY_CALL_SHARE * share_s
+        return is_quick and (math.isinf(share_s) or spent_s <= _MEMORY_SHARE * elapsed_s)
 
     def started(self, deadline: float) -> Iterator[Event]:
         """Measure cold and warm starts on the first problem that most backends are right on."""

@@ -24,9 +24,11 @@ LEAST_FOR_FENCES = 8
 
 # A block that had this share of the cores it usually has lost a sixth of its work: more than any tie could hide.
 _CORES_SHARE = 0.85
+# The kernel brings the CPU time of a running thread up to date at its ticks, of which there are 100 a second or more.
+_TICK_S = 0.01
 # A scheduler's slice is 3 to 10 ms: that many switches to another process per thread mean one that never rests.
 _PREEMPTIONS_PER_S = 100.0
-_LEAST_PREEMPTIONS = 2
+_LEAST_PREEMPTIONS = 4
 
 _FLOOR_CONFIDENCE = 0.95
 # Two processes of one program usually differ by 0.5 to 1 %, for where their memory and code happen to lie. Where pairs
@@ -208,10 +210,14 @@ def _disturbance(cell: Cell, block: int, usual_cores: float) -> Disturbance | No
     """What the record of a block says; a record may be shorter than the samples, as old ones are."""
     if block < len(cell.stolen) and cell.stolen[block] > 0:
         return Disturbance.STOLEN
-    if block < len(cell.cores) and cell.cores[block] < _CORES_SHARE * min(usual_cores, cell.threads_asked):
-        return Disturbance.CORES
+    seconds = cell.samples_ns[block] * (cell.calls_per_block or 1) / 1e9
+    if block < len(cell.cores):
+        due = min(usual_cores, cell.threads_asked)
+        # What other threads have used is known to their last tick only.
+        unsure_s = _TICK_S * max(0, cell.threads_asked - 1)
+        if cell.cores[block] < _CORES_SHARE * due and (due - cell.cores[block]) * seconds > unsure_s:
+            return Disturbance.CORES
     if block < len(cell.preemptions):
-        seconds = cell.samples_ns[block] * (cell.calls_per_block or 1) / 1e9
         many = max(_LEAST_PREEMPTIONS, _PREEMPTIONS_PER_S * seconds * cell.threads_asked)
         if cell.preemptions[block] >= many:
             return Disturbance.PREEMPTED

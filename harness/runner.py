@@ -26,7 +26,7 @@ from harness.session import Session, StartWorker, start_process
 # Seconds that the machine's limits are measured for, at the start and again at the end: as long as it takes to catch
 # quiet moments, a small part of the budget, or not at all where that is too short to find them.
 _CEILINGS_S = 2.0
-_CEILINGS_SHARE = 0.015
+_CEILINGS_SHARE = 0.01
 _LEAST_CEILINGS_S = 0.3
 
 __all__ = ["BackendStarted", "CaseStarted", "CeilingsMeasured", "Event", "RunEnded", "run"]

@@ -21,10 +21,12 @@ from harness.reference import Reference
 # same reference, since signs and doubling commute with every rounding (halving does not where numbers are subnormal).
 # None is 1: the answer to the checked input itself must not do for a timed one.
 _INPUT_FACTORS = (-1.0, 2.0, -2.0)
-_WARM_NS = 15_000_000
+_WARM_NS = 5_000_000
 # A block whose calls suddenly take far longer than planned ends early: it is looked at so many times on the way. More
 # readings of the clock would cost more than a ten-thousandth of the shortest block.
 _LOOKS = 8
+# Contents move to other buffers before a block whose output is checked, and every so many blocks besides.
+_BLOCKS_A_REFILL = 4
 # Blocks of one call that tell what a block costs besides; the quickest counts.
 _OVERHEAD_BLOCKS = 2
 
@@ -68,7 +70,9 @@ class TimedCase:
         scaled = [arrays.x * arrays.x.dtype.type(factor) for factor in _INPUT_FACTORS]
         self._checksums = [examination.checksum(x) for x in scaled]
         self._inputs = [backend.device.put(x) for x in scaled]
-        self._blocks = 0
+        self._blocks = self._refills = 0
+        self._factors: tuple[float, ...] = _INPUT_FACTORS
+        """What each of the inputs is now, as a multiple of the checked one."""
         self._kept: list[tuple[float, Array]] = []
         self._last: tuple[float, Any] | None = None
         self._flusher: cold_cache.Flusher | None = None
@@ -93,7 +97,10 @@ class TimedCase:
         if request.keep_output:
             # What is not written shows in the outputs that are checked.
             examination.poison_memory(self._problem)
-        factors = self._refill()
+        if request.keep_output or self._blocks % _BLOCKS_A_REFILL == 0:
+            self._refill()
+        self._blocks += 1
+        factors = self._factors
         count = len(self._inputs)
         # Each kept output answers another input, so that replaying any one answer is found out.
         last = len(self._kept) % count
@@ -177,22 +184,21 @@ class TimedCase:
         )
         return together, y
 
-    def _refill(self) -> tuple[float, ...]:
-        """Move the contents of the timed inputs to other buffers, and return the factor that each now holds.
+    def _refill(self) -> None:
+        """Move the contents of the timed inputs to other buffers.
 
         After the first block none holds what it held at first, so who remembers answers by the address of their input
-        is wrong from the second block on.
+        is wrong from the second refill on.
         """
-        shift = 0 if self._blocks == 0 else 1 + self._blocks % (len(_INPUT_FACTORS) - 1)
-        factors = _INPUT_FACTORS[shift:] + _INPUT_FACTORS[:shift]
-        self._blocks += 1
+        shift = 0 if self._refills == 0 else 1 + self._refills % (len(_INPUT_FACTORS) - 1)
+        self._factors = factors = _INPUT_FACTORS[shift:] + _INPUT_FACTORS[:shift]
+        self._refills += 1
         if self._backend.device is HOST:
             for buffer, factor in zip(self._inputs, factors, strict=True):
                 np.multiply(self._arrays.x, buffer.dtype.type(factor), out=buffer)
         else:
             scaled = (self._arrays.x * self._arrays.x.dtype.type(factor) for factor in factors)
             self._inputs = [self._backend.device.put(x) for x in scaled]
-        return factors
 
 
 def _scaled(arrays: ConvArrays, base: Reference, factor: float) -> tuple[ConvArrays, Reference]:

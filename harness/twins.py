@@ -10,7 +10,7 @@ from harness.entry import Entry
 # So many pairs of one run bound the difference between two that do not differ with 95 % confidence, and a few more.
 _PAIRS_WANTED = 25
 # Twins load their libraries once more; that may take this part of the budget.
-_LOADING_SHARE = 0.03
+_LOADING_SHARE = 0.02
 # A twin must not take a case's time from those that are compared: only quick ones have one.
 _MOST_CALL_SHARE = 0.01
 
