@@ -132,8 +132,12 @@ def noise_floor(cells: Iterable[Cell]) -> NoiseFloor | None:
     deviations are taken as normal about 0, and the floor is the prediction limit t(m) * rms; with the usual difference
     of two processes counted as three more pairs, since one pair may agree by luck. Nothing is taken off for sampling,
     which so few pairs cannot be told apart from; and the floor is never under the largest deviation seen.
+
+    The floor is added to intervals, so pairs that have none say nothing of it: a lone block met by a burst is twice as
+    slow. They count only where no pair has an interval.
     """
-    found = [ratio for cell in cells if (ratio := twin_ratio(cell)) is not None]
+    ratios = [ratio for cell in cells if (ratio := twin_ratio(cell)) is not None]
+    found = [ratio for ratio in ratios if ratio.low is not None] or ratios
     if not found:
         return None
     m = len(found)
