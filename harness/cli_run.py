@@ -146,7 +146,7 @@ def _measured(task: _Task, interrupts: Interrupts) -> _Ended:
         events = runner.run(
             task.selection.cases,
             task.settings,
-            finished=frozenset(ended.cells),
+            finished=tuple(ended.cells.values()),
             stop_soon=interrupts.is_asked,
         )
         with contextlib.closing(events):

@@ -64,6 +64,9 @@ class Plan(Protocol):
     def is_ending(self) -> bool:
         """Nothing more is to be begun."""
 
+    def first_round(self, batch: Batch) -> int:
+        """Number of the first round of a problem that no earlier part of the run has had."""
+
 
 class Measurer:
     """Measures problems one by one with the workers of one session.
@@ -120,7 +123,7 @@ class Measurer:
             doubled = self._twins.chosen(number, _right(right), share_s, self._session.has_twin)
             if doubled is not None:
                 self._session.add_twin(batch.case, doubled)
-            self._time(right, start + share_s, folder)
+            self._time(right, start + share_s, folder, self._plan.first_round(batch))
         self._release(batch, entries)
         for entry in entries:
             self._budget.learn(batch.problem, entry)
@@ -190,8 +193,8 @@ class Measurer:
                 found = visited, need
         return found
 
-    def _time(self, entries: Sequence[Entry], deadline: float, folder: Path) -> None:
-        self._rounds.time(entries, deadline)
+    def _time(self, entries: Sequence[Entry], deadline: float, folder: Path, first_round: int = 0) -> None:
+        self._rounds.time(entries, deadline, first_round)
         for entry in _right(entries):
             self._session.recheck(entry, str(folder))
 

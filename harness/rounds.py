@@ -40,19 +40,20 @@ class Rounds:
         self._order = order
         self._cache = cache
 
-    def time(self, entries: Sequence[Entry], deadline: float) -> None:
+    def time(self, entries: Sequence[Entry], deadline: float, first: int = 0) -> None:
         """Add samples to the entries, and to their twins, until each is done or the clock has reached the deadline.
 
         Args:
             entries: Those that are right. Rounds are numbered on from those that they have been through.
             deadline: On the clock.
+            first: The least number that a round may have: those before were others' or of an earlier part of the run.
         """
         lanes = [lane for entry in entries for lane in (entry, entry.twin) if lane is not None]
         by_backend = {entry.backend: entry for entry in entries}
         for lane in lanes:
             self._plan_blocks(lane)
         active = [lane for lane in lanes if lane.is_right]
-        first = 1 + max((number for lane in active for number in lane.samples.rounds), default=-1)
+        first = max(first, 1 + max((number for lane in active for number in lane.samples.rounds), default=-1))
         left_s = max(0.0, deadline - self._clock())
         earlier = max((len(lane.samples.ns) for lane in active), default=0)
         rule = StopRule(share_ns=left_s * 1e9 / max(1, len(active)), most_samples=earlier + MOST_SAMPLES)

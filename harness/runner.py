@@ -9,7 +9,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from pathlib import Path
 
 from harness import scratch
@@ -19,7 +19,7 @@ from harness.check_budget import CheckBudget
 from harness.events import BackendStarted, CaseStarted, CeilingsMeasured, Event, RunEnded
 from harness.measuring import Measurer
 from harness.merging import merged
-from harness.plan import Batch, CellPlace, RunSettings, batches_of, place_of
+from harness.plan import Batch, RunSettings, batches_of, key_of, place_of
 from harness.records import Cell
 from harness.session import Session, StartWorker, start_process
 
@@ -36,7 +36,7 @@ def run(
     cases: Sequence[Case],
     settings: RunSettings,
     *,
-    finished: frozenset[CellPlace] = frozenset(),
+    finished: Collection[Cell] = (),
     clock: Callable[[], float] = time.monotonic,
     start_worker: StartWorker = start_process,
     stop_soon: Callable[[], bool] = lambda: False,
@@ -50,7 +50,7 @@ def run(
     Args:
         cases: What to measure.
         settings: How.
-        finished: Places that an earlier run of the same plan has filled; the rest is measured.
+        finished: Cells that an earlier part of the same run has ended; the rest is measured.
         clock: Seconds, for the budget.
         start_worker: How a worker is started.
         stop_soon: Asked before each problem; once it says so, those under way are the last.
@@ -58,31 +58,42 @@ def run(
     Raises:
         UsageError: A backend cannot be opened: an unknown name or option, a missing library.
     """
-    batches = batches_of(cases, settings.backends, finished)
+    filled = frozenset(map(place_of, finished))
+    batches = batches_of(cases, settings.backends, filled)
     if not batches:
         return
     explained: dict[str, set[str]] = {}
     wanted = min(settings.jobs, len(batches))
     sessions = [Session(settings, clock, explained, start_worker) for _ in range(wanted)]
-    work = _Work(batches, sessions, stop_soon)
+    work = _Work(batches, sessions, stop_soon, finished)
     with scratch.folder() as folder:
         jobs = [_Job(work, session, settings, folder, clock) for session in sessions]
         with contextlib.closing(_events_of(jobs, work)) as events:
             for event in events:
-                if not isinstance(event, Cell) or place_of(event) not in finished:
+                if not isinstance(event, Cell) or place_of(event) not in filled:
                     yield event
 
 
 class _Work:
     """Batches, handed out one by one to whichever job is free once every job has opened its workers."""
 
-    def __init__(self, batches: Sequence[Batch], sessions: Sequence[Session], stop_soon: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        batches: Sequence[Batch],
+        sessions: Sequence[Session],
+        stop_soon: Callable[[], bool],
+        finished: Collection[Cell],
+    ) -> None:
         self.total = len(batches)
         self.problems = [batch.problem for batch in batches]
         self.everyone_is_ready = threading.Barrier(len(sessions))
         self._sessions = sessions
         self._is_stopped = False
         self._stop_soon = stop_soon
+        self._rounds_had: dict[tuple[str, str | None], int] = {}
+        for cell in finished:
+            problem = cell.key.problem, cell.key.data
+            self._rounds_had[problem] = max([self._rounds_had.get(problem, 0), *(number + 1 for number in cell.rounds)])
         self._waiting: queue.SimpleQueue[tuple[int, Batch]] = queue.SimpleQueue()
         for number, batch in enumerate(batches, 1):
             self._waiting.put((number, batch))
@@ -96,6 +107,14 @@ class _Work:
         with contextlib.suppress(queue.Empty):
             while not self.is_ending:
                 yield self._waiting.get_nowait()
+
+    def first_round(self, batch: Batch) -> int:
+        """Number of the first round of a problem that no earlier part of the run has had.
+
+        Rounds of two parts with one number would be taken for pairs, hours apart as they are.
+        """
+        key = key_of(batch.case, batch.backends[0])
+        return self._rounds_had.get((key.problem, key.data), 0)
 
     def stop(self) -> None:
         """Make every job end soon, whatever it waits for."""

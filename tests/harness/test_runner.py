@@ -13,7 +13,8 @@ import pytest
 from backends import ConvProblem
 from harness import process_tree, runner
 from harness.cases import Case
-from harness.plan import CellPlace, RunSettings, key_of, place_of
+from harness.entry import Entry
+from harness.plan import RunSettings, place_of
 from harness.probes import EVERY_PROBE
 from harness.records import Cell, Status
 from harness.session import Session, UsageError
@@ -37,7 +38,7 @@ def cells_of(
     probes: tuple[str, ...] = (),
     is_timed: bool = True,
     jobs: int = 1,
-    finished: frozenset[CellPlace] = frozenset(),
+    finished: Sequence[Cell] = (),
 ) -> list[Cell]:
     settings = RunSettings(
         backends=tuple(backends),
@@ -201,7 +202,7 @@ def test_a_problem_in_two_groups_is_measured_once_and_shown_in_both() -> None:
 def test_finished_cells_are_not_measured_again() -> None:
     (first,) = cells_of(["im2col"], [SMALL], is_timed=False)
 
-    rest = cells_of(["im2col"], [SMALL, SMALLER], is_timed=False, finished=frozenset([place_of(first)]))
+    rest = cells_of(["im2col"], [SMALL, SMALLER], is_timed=False, finished=[first])
 
     assert [cell.label for cell in rest] == ["smaller"]
 
@@ -301,7 +302,7 @@ def test_a_run_that_should_stop_soon_finishes_what_is_under_way(jobs: int) -> No
 
 def test_where_everything_is_finished_no_backend_is_even_opened() -> None:
     settings = RunSettings(backends=("nonesuch",), threads=1, seed=0)
-    finished = frozenset((key_of(case, "nonesuch"), case.suite, case.group) for case in MANY)
+    finished = [Entry(backend="nonesuch").cell(case, settings) for case in MANY]
 
     assert list(runner.run(MANY, settings, finished=finished)) == []
 

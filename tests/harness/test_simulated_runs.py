@@ -259,3 +259,21 @@ def test_the_same_seed_gives_the_same_order_of_everything() -> None:
     first = trace()
     random.seed(2)
     assert trace() == first
+
+
+def test_rounds_of_a_resumed_run_go_on_so_that_no_sample_pairs_with_one_of_the_earlier_part() -> None:
+    """The first part was killed after one of a problem's two cells."""
+    asked = RunSettings(backends=("a", "b"), threads=1, seed=0, budget_s=20.0)
+
+    def cells_of(finished: list[Cell]) -> list[Cell]:
+        machine = Machine({"a": by_macs(0.1), "b": by_macs(0.1)})
+        events = runner.run(
+            LAYERS[:1], asked, finished=finished, clock=machine.clock, start_worker=machine.start_worker
+        )
+        return last_of([event for event in events if isinstance(event, Cell)])
+
+    first = next(cell for cell in cells_of([]) if cell.key.backend == "a")
+    (second,) = cells_of([first])
+
+    assert second.key.backend == "b"
+    assert min(second.rounds) > max(first.rounds)
