@@ -103,6 +103,17 @@ class Rounds:
     def _time_block(self, lane: Entry, number: int, *, keep_output: bool) -> bool:
         """Time one block; False where it gave no sample."""
         start = self._clock()
+        block = self._block(lane, keep_output=keep_output)
+        if block is not None and not lane.samples.ns and block.wall_ns < _QUICKER * lane.planned_ns * block.calls:
+            # Blocks were planned by a call that compiled, and are far too short.
+            self._plan_blocks(lane, is_first=False)
+            block = self._block(lane, keep_output=keep_output) if lane.is_right else None
+        lane.timing_s += self._clock() - start
+        if block is not None:
+            lane.samples.add(block, number)
+        return block is not None
+
+    def _block(self, lane: Entry, *, keep_output: bool) -> messages.Block | None:
         # Others have had the caches, and thread pools have gone to sleep: short calls are timed hot, as a loop over
         # them would run, after one call that wakes everything.
         request = messages.TimeBlock(
@@ -113,14 +124,7 @@ class Rounds:
             limit_ns=round(_LONGEST * lane.planned_ns * lane.calls),
         )
         reply = self._ask(lane, request, "timing")
-        lane.timing_s += self._clock() - start
-        if not isinstance(reply, messages.Block):
-            return False
-        if not lane.samples.ns and reply.wall_ns < _QUICKER * lane.planned_ns * reply.calls:
-            self._plan_blocks(lane, is_first=False)
-            return False
-        lane.samples.add(reply, number)
-        return True
+        return reply if isinstance(reply, messages.Block) else None
 
     def _would_outlast(self, lane: Entry, deadline: float) -> bool:
         """Whether another block is likely to end after the deadline."""

@@ -207,6 +207,16 @@ def test_a_first_call_that_compiled_does_not_decide_the_block() -> None:
     assert max(cell.samples_ns) < 1e5
 
 
+def test_every_right_cell_has_a_sample_however_short_its_time_is() -> None:
+    calls = iter([0.5])
+    machine = Machine({"jit": Model(call_s=lambda _: next(calls, 1e-6)), "quick": by_macs(0.1)})
+
+    cells, _ = run(machine, LAYERS[:1], budget_s=1.2)
+
+    assert [cell.status for cell in last_of(cells)] == [Status.OK, Status.OK]
+    assert all(cell.samples_ns for cell in cells)
+
+
 def test_cold_blocks_have_no_priming_call_and_say_so_to_the_worker() -> None:
     machine = Machine({"a": by_macs(0.1)})
 
