@@ -31,6 +31,12 @@ _PREEMPTIONS_PER_S = 100.0
 _LEAST_PREEMPTIONS = 4
 
 _FLOOR_CONFIDENCE = 0.95
+# A report makes dozens of comparisons, and one in twenty is too many false ones. Twenty-five pairs cannot show what one
+# in a hundred exceeds, so the tail beyond 95 % is taken for that of Student's t with six degrees of freedom, heavier
+# than a normal one. Measured beside a busy neighbour (`benchmarks.trust.false_alarms`, problems of 10 us): without it
+# 5 of 200 comparisons of a backend with itself were called a difference, all of two processes 4 to 7 % apart.
+_VERDICT_CONFIDENCE = 0.99
+_TAIL_FREEDOM = 6
 # Two processes of one program usually differ by 0.5 to 1 %, for where their memory and code happen to lie. Where pairs
 # are few, that counts as much as three of them. Mytkowicz et al. (2009), "Producing wrong data without doing anything
 # obviously wrong", ASPLOS; Kalibera & Jones (2013), "Rigorous benchmarking in reasonable time", ISMM.
@@ -126,7 +132,7 @@ def noise_floor(cells: Iterable[Cell]) -> NoiseFloor | None:
     Of m such deviations and that of a further pair, each is equally likely to be the largest, so the further one
     exceeds the k-th smallest with probability at most 1 - k / (m + 1): no distribution is assumed, only that pairs are
     exchangeable (conformal prediction: Vovk, Gammerman & Shafer (2005), "Algorithmic Learning in a Random World"). The
-    floor is the k-th smallest for 95 %, which takes 19 pairs.
+    floor is the k-th smallest for 95 %, which takes 19 pairs, stretched to what 99 % exceed.
 
     Of fewer, even the largest is exceeded too often (by the next one in half of all runs, where there is one). Then the
     deviations are taken as normal about 0, and the floor is the prediction limit t(m) * rms; with the usual difference
@@ -144,14 +150,14 @@ def noise_floor(cells: Iterable[Cell]) -> NoiseFloor | None:
     # Rounded first, as 0.95 * 20 may come out just above 19.
     rank = math.ceil(round(_FLOOR_CONFIDENCE * (m + 1), 9))
     if rank <= m:
-        deviation, confidence = sorted(_unexplained(ratio) for ratio in found)[rank - 1], rank / (m + 1)
+        deviation = sorted(_unexplained(ratio) for ratio in found)[rank - 1] * _tail()
     else:
         deviations = [abs(math.log(ratio.estimate)) for ratio in found]
-        deviation, confidence = max(*deviations, _predicted(deviations)), _FLOOR_CONFIDENCE
+        deviation = max(*deviations, _predicted(deviations))
     return NoiseFloor(
         relative=math.expm1(deviation),
         pairs=m,
-        confidence=confidence,
+        confidence=_VERDICT_CONFIDENCE,
         is_ranked=rank <= m,
         false_alarms=sum(not _covers_one(ratio) for ratio in found),
     )
@@ -179,10 +185,18 @@ def _covers_one(ratio: stats.Interval) -> bool:
 
 
 def _predicted(deviations: Sequence[float]) -> float:
-    """What a further normal deviation exceeds in 5 % of all tries, by the prior and these."""
+    """What a further normal deviation exceeds in 1 % of all tries, by the prior and these."""
     freedom = _USUAL_WEIGHT + len(deviations)
     square = _USUAL_WEIGHT * _USUAL_DIFFERENCE**2 + sum(deviation**2 for deviation in deviations)
-    return _student_quantile(_FLOOR_CONFIDENCE, freedom) * math.sqrt(square / freedom)
+    return _student_quantile(_VERDICT_CONFIDENCE, freedom) * math.sqrt(square / freedom)
+
+
+def _tail() -> float:
+    """How many times as far as 95 % of deviations 99 % of them reach."""
+    far, near = (
+        _student_quantile(confidence, _TAIL_FREEDOM) for confidence in (_VERDICT_CONFIDENCE, _FLOOR_CONFIDENCE)
+    )
+    return far / near
 
 
 def _student_quantile(confidence: float, freedom: int) -> float:

@@ -144,7 +144,7 @@ def test_what_a_backend_differs_from_itself_is_no_win_over_another() -> None:
     ours = cell("numba", samples_ns=samples(1e6)), cell("torch", samples_ns=samples(1.02e6))
     steady, shaky = findings(*ours, *twin_cells(*[0.001] * 20)), findings(*ours, *twin_cells(*[0.03] * 20))
     assert [found.groups[0].verdict.verdicts[0].outright for found in (steady, shaky)] == ["numba", None]
-    assert "A/A pairs: 20; differences under 3 % cannot be seen in this run" in said(shaky, LineKind.SURE)
+    assert "A/A pairs: 20; differences under 4.6 % cannot be seen in this run" in said(shaky, LineKind.SURE)
 
 
 def test_a_floor_given_by_hand_is_the_one_that_counts_and_is_told() -> None:
