@@ -72,7 +72,7 @@ class NoiseFloor:
     confidence: float
     """That a further pair of processes would stay under the floor, sampling apart."""
     is_ranked: bool
-    """The floor is one of the differences seen, which needs no assumption; else pairs were too few for that."""
+    """The floor is made from one of the differences seen; else pairs were too few for that."""
     false_alarms: int
     """Pairs whose ratio's interval excludes 1: what would have been called a difference without a floor."""
 
