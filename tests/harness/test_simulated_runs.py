@@ -211,7 +211,7 @@ def test_every_right_cell_has_a_sample_however_short_its_time_is() -> None:
     calls = iter([0.5])
     machine = Machine({"jit": Model(call_s=lambda _: next(calls, 1e-6)), "quick": by_macs(0.1)})
 
-    cells, _ = run(machine, LAYERS[:1], budget_s=1.2)
+    cells, _ = run(machine, LAYERS[:1], budget_s=1.05)
 
     assert [cell.status for cell in last_of(cells)] == [Status.OK, Status.OK]
     assert all(cell.samples_ns for cell in cells)
